@@ -1,0 +1,146 @@
+"""The event log as the application sees it.
+
+Two views of one log: `EventStore` for the core process, the only writer, and `EventFeed` for
+everything downstream, which reads the log's files itself. A position is the cursor everywhere.
+
+Source: docs/formats/segment.md, ADR 0002.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+from domain.errors import InfrastructureError
+
+NO_STREAM: Final = -1
+"""Expected version: the stream must not exist yet."""
+
+ANY_VERSION: Final = -2
+"""Expected version: whatever the stream's version is."""
+
+
+class NewEvent(NamedTuple):
+    """An event that is not yet in the log."""
+
+    type: str
+    """Stored name with its schema version, for example `conversation.message_accepted.v1`."""
+    payload: bytes
+    metadata: bytes
+
+
+class StreamAppend(NamedTuple):
+    """Events for one stream, with the version that the decision was based on."""
+
+    stream: str
+    expected_version: int
+    """Version of the stream's last event, `NO_STREAM` or `ANY_VERSION`. Versions count from 0."""
+    events: Sequence[NewEvent]
+
+
+class RecordedEvent(NamedTuple):
+    """An event as it stands in the log."""
+
+    position: int
+    """Counted from 1 over the whole log, without gaps."""
+    stream: str
+    version: int
+    """Counted from 0 within the stream."""
+    type: str
+    recorded_us: int
+    """Microseconds since 1970 UTC; never decreases along the log."""
+    metadata: bytes
+    payload: bytes
+
+
+class WrongExpectedVersion(InfrastructureError):
+    """Another command was first: reload and decide again."""
+
+    code = "wrong-expected-version"
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        super().__init__(f"stream {stream} is at version {actual}, expected {expected}")
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+
+
+class StoreReadOnly(InfrastructureError):
+    """The log takes no more events (write failure, full disk); what it holds stays readable."""
+
+    code = "store-read-only"
+
+
+class EventStore(Protocol):
+    """The log in the core process, its only writer."""
+
+    async def append(self, batch: Sequence[StreamAppend]) -> int:
+        """Append to one or more streams, all or nothing, durable on return.
+
+        Calls made at once share a group commit, in the order in which they were made.
+
+        Args:
+            batch: 1 to 10,000 streams with 1 to 1,000 events each, an event at most 1 MiB encoded.
+                The same stream may appear again later in the batch.
+
+        Returns:
+            Position of the last event of the batch; its events have contiguous positions.
+
+        Raises:
+            WrongExpectedVersion: nothing of this batch was written.
+            StoreReadOnly: nothing of this batch was acknowledged; the reason is in the message.
+        """
+        ...
+
+    def read_stream(
+        self,
+        stream: str,
+        after_version: int = -1,
+        limit: int | None = None,
+        up_to_position: int | None = None,
+    ) -> list[RecordedEvent]:
+        """Durable events of one stream in version order; empty for an unknown stream."""
+        ...
+
+    def stream_version(self, stream: str) -> int:
+        """Version of the stream's last durable event; `NO_STREAM` if there is none."""
+        ...
+
+    def read(self, after: int, limit: int) -> list[RecordedEvent]:
+        """Durable events of the whole log with `position > after`, at most `limit`."""
+        ...
+
+    @property
+    def durable_position(self) -> int:
+        """Position of the last event on disk, 0 for an empty log."""
+        ...
+
+
+class EventFeed(Protocol):
+    """The log's files read from any process, never past the durable watermark."""
+
+    def read(self, after: int, limit: int) -> list[RecordedEvent]:
+        """Durable events with `position > after`, at most `limit`; cheap when read in order."""
+        ...
+
+    def durable_position(self) -> int:
+        """Position of the last event on disk, 0 for an empty log."""
+        ...
+
+    def wait(self, after: int, timeout_s: float) -> int:
+        """Block until an event with `position > after` is durable, or the time is over.
+
+        Returns:
+            The durable position.
+        """
+        ...
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when the durable position moves, for event loops."""
+        ...
+
+    def drain(self) -> None:
+        """Consume what made `fileno()` readable."""
+        ...
+
+    def close(self) -> None:
+        """Release descriptors and maps."""
+        ...

@@ -1,0 +1,1 @@
+"""Access tokens: sessions of agents and visitors, and API keys; only their hash is stored."""

@@ -1,0 +1,1 @@
+"""The Agent aggregate: the people who answer, administer and audit."""

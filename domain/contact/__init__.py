@@ -1,0 +1,1 @@
+"""The Contact aggregate: the person, the data subject, and its conversations."""

@@ -1,0 +1,1 @@
+"""The Message aggregate: what was said, and what became of it."""

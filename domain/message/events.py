@@ -1,0 +1,40 @@
+"""Events of a message, as stored."""
+
+import msgspec
+
+from domain.actors import ActorKind
+from domain.events import Event
+
+
+class Author(msgspec.Struct, frozen=True):
+    """Who said it, with the name it had then."""
+
+    kind: ActorKind
+    id: str
+    name: str
+
+
+class MessageSent(Event, frozen=True, tag="message.sent.v1"):
+    """Holds all that a live push or a view needs, so that neither has to look anything up."""
+
+    conversation_id: str
+    seq: int
+    author: Author
+    content: str
+    private: bool
+    ref: str
+    """The sender's own id of the message."""
+
+
+class MessageEdited(Event, frozen=True, tag="message.edited.v1"):
+    conversation_id: str
+    seq: int
+    content: str
+
+
+class MessageRecalled(Event, frozen=True, tag="message.recalled.v1"):
+    conversation_id: str
+    seq: int
+
+
+MessageEvent = MessageSent | MessageEdited | MessageRecalled
