@@ -83,6 +83,7 @@ class Envelope(NamedTuple):
 
 _encode = msgspec.json.Encoder().encode
 _DECODERS: Final = {stored_name(c): msgspec.json.Decoder(c).decode for c in EVENT_TYPES}
+_NAMES: Final = {cls: stored_name(cls) for cls in EVENT_TYPES}
 _METADATA: Final = msgspec.json.Decoder(Metadata)
 
 
@@ -105,7 +106,7 @@ def decode_metadata(data: bytes) -> Metadata:
 
 def encode(event: Event, metadata: bytes) -> NewEvent:
     """An event ready to be appended."""
-    return NewEvent(stored_name(event), _encode(event), metadata)
+    return NewEvent(_NAMES[type(event)], _encode(event), metadata)
 
 
 def decode(type: str, payload: bytes) -> Event:

@@ -20,7 +20,7 @@
     │   │   ├── RefReused
     │   │   ├── EmailTaken
     │   │   ├── AgentInactive
-    │   │   └── LastAdministrator
+    │   │   └── OwnAccount
     │   ├── IdempotencyKeyReused
     │   ├── Unauthenticated
     │   │   ├── InvalidCredentials
@@ -170,11 +170,13 @@ class AgentInactive(Conflict):
         super().__init__("The agent is deactivated; choose an active one.")
 
 
-class LastAdministrator(Conflict):
-    code = "last-administrator"
+class OwnAccount(Conflict):
+    """Whoever acts stays an administrator, so there is always one."""
+
+    code = "own-account"
 
     def __init__(self) -> None:
-        super().__init__("This is the last active administrator; appoint another one first.")
+        super().__init__("You can't demote or deactivate yourself; ask another administrator.")
 
 
 class IdempotencyKeyReused(DomainError):

@@ -23,6 +23,7 @@ class Message(msgspec.Struct, frozen=True):
     author: Author | None = None
     content: str = ""
     private: bool = False
+    edited: bool = False
     recalled: bool = False
 
 
@@ -52,7 +53,7 @@ def evolve(state: Message, event: MessageEvent) -> Message:
                 private=event.private,
             )
         case MessageEdited(content=content):
-            return _replace(state, content=content)
+            return _replace(state, content=content, edited=True)
         case MessageRecalled():
             return _replace(state, content="", recalled=True)
 
