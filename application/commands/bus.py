@@ -1,0 +1,252 @@
+"""The command bus of the core: decide, append together, answer when it is on disk.
+
+One task drains the queue, decides each command on cached states and hands all their events to the
+store as one batch, so that they share a group commit. While that batch is on its way to the disk
+the next one is decided on the states as they will be; batches complete in order. Any failed append
+evicts every cached state, since some may hold events that never became durable.
+"""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any, Final, NamedTuple
+
+from application.codec import Metadata, encode_metadata
+from application.commands.idempotency import complete_request, earlier_answer
+from application.commands.registry import HANDLERS
+from application.commands.state_cache import StateCache
+from application.commands.stats import CommandStats
+from application.commands.unit_of_work import UnitOfWork
+from application.ports.core import Receipt, Request
+from application.ports.event_store import EventStore, StreamAppend, WrongExpectedVersion
+from application.ports.system import Clock
+from application.queries.core import CoreQuery
+from application.queries.service import CoreQueries
+from domain.errors import Busy, KefuError, Unavailable
+
+DEFAULT_QUEUE_LIMIT: Final = 10_000
+_MAX_BATCH: Final = 2_000
+_MAX_BATCHES_IN_FLIGHT: Final = 3
+_MAX_ATTEMPTS: Final = 3
+
+
+class _Pending(NamedTuple):
+    request: Request
+    future: "asyncio.Future[Receipt]"
+    submitted: float
+    attempt: int
+
+
+class _Decided(NamedTuple):
+    pending: _Pending
+    answer: dict[str, Any]
+    last_event: int
+    """Number of the command's last own event within its batch, from 1; 0: it wrote none."""
+    answer_stream: str | None
+
+
+class CommandBus:
+    """`Core` within the core process. Create and use it in one event loop."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        clock: Clock,
+        *,
+        queue_limit: int = DEFAULT_QUEUE_LIMIT,
+        cache: StateCache | None = None,
+    ) -> None:
+        self.stats = CommandStats()
+        self.stats.queue_limit = queue_limit
+        self._store = store
+        self._clock = clock
+        self._cache = cache if cache is not None else StateCache()
+        self._queries = CoreQueries(store, clock, self._cache)
+        self._queue: deque[_Pending] = deque()
+        self._limit = queue_limit
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(_MAX_BATCHES_IN_FLIGHT)
+        self._last_batch: asyncio.Task[None] | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to take commands from the queue."""
+        self._loop_task = asyncio.create_task(self._run(), name="command-bus")
+
+    async def close(self) -> None:
+        """Refuse new commands, finish those in the queue, stop."""
+        self._closed = True
+        self._wake.set()
+        if self._loop_task is not None:
+            await self._loop_task
+        if self._last_batch is not None:
+            await self._last_batch
+
+    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
+        """Queue a command; the future has its receipt when its events are on disk.
+
+        Raises:
+            Busy: the queue is full; nothing was queued.
+            Unavailable: the core is stopping.
+        """
+        if self._closed:
+            raise Unavailable("The core is stopping; send the command again.")
+        if len(self._queue) >= self._limit:
+            self._count(request, Busy.code)
+            raise Busy("Too many commands are waiting; send this one again in a moment.")
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Pending(request, future, time.perf_counter(), 1))
+        self.stats.queue_depth = len(self._queue)
+        self._wake.set()
+        return future
+
+    async def execute(self, request: Request) -> Receipt:
+        """As `Core.execute`."""
+        return await self.submit(request)
+
+    async def query(self, query: CoreQuery) -> Any:
+        """As `Core.query`."""
+        return self._queries.answer(query)
+
+    async def _run(self) -> None:
+        while True:
+            if not self._queue:
+                if self._closed:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            await self._slots.acquire()
+            # Let every command that arrived in this turn of the event loop join the batch.
+            await asyncio.sleep(0)
+            decided, appends = self._decide_queued()
+            self._last_batch = asyncio.create_task(
+                self._complete(decided, appends, self._last_batch)
+            )
+
+    def _decide_queued(self) -> tuple[list[_Decided], list[StreamAppend]]:
+        decided: list[_Decided] = []
+        appends: list[StreamAppend] = []
+        events = 0
+        now_us = self._clock.now_us()
+        for _ in range(min(len(self._queue), _MAX_BATCH)):
+            pending = self._queue.popleft()
+            try:
+                answer, uow = self._decide(pending.request, now_us)
+            except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
+                # A refusal, or a bug: it must not take the other commands of the batch with it.
+                self._fail(pending, error)
+                continue
+            own = uow.appends(_metadata(pending.request))
+            appends += own
+            events += sum(len(append.events) for append in own)
+            last = events - 1 if _keeps_answer(pending.request, uow) else events
+            decided.append(_Decided(pending, answer, last if own else 0, uow.answer_stream))
+        self.stats.queue_depth = len(self._queue)
+        return decided, appends
+
+    def _decide(self, request: Request, now_us: int) -> tuple[dict[str, Any], UnitOfWork]:
+        uow = UnitOfWork(self._store, self._cache, now_us)
+        key = request.idempotency
+        answer = earlier_answer(uow, request, key) if key is not None else None
+        if answer is None:
+            answer = HANDLERS[type(request.command)](uow, request.command, request.actor)
+            if key is not None:
+                complete_request(uow, request, key, answer)
+        uow.commit_to_cache()
+        return answer, uow
+
+    async def _complete(
+        self,
+        decided: list[_Decided],
+        appends: list[StreamAppend],
+        previous: "asyncio.Task[None] | None",
+    ) -> None:
+        """Append a batch and answer its commands, after those of the batch before it."""
+        failure: Exception | None = None
+        last_position = 0
+        try:
+            if appends:
+                last_position = await self._store.append(appends)
+        except Exception as error:  # noqa: BLE001 - goes to every caller of the batch
+            self._cache.clear()
+            failure = error
+        finally:
+            self._slots.release()
+        if previous is not None:
+            await asyncio.wait((previous,))
+        self.stats.batches += 1
+        self.stats.batched_commands += len(decided)
+        self.stats.cached_states = len(self._cache)
+        if isinstance(failure, WrongExpectedVersion):
+            self._retry(decided, failure)
+            return
+        before = last_position - sum(len(append.events) for append in appends)
+        for one in decided:
+            if failure is not None:
+                self._fail(one.pending, failure)
+                continue
+            try:
+                self._answer(one, before)
+            except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
+                self._fail(one.pending, error)
+
+    def _answer(self, one: _Decided, before: int) -> None:
+        if one.answer_stream is not None:
+            recorded = self._store.read_stream(one.answer_stream, limit=1)
+            if not recorded:
+                # The command that this one repeats was in a batch that could not be written.
+                self._fail(one.pending, Unavailable("The first attempt failed; send it again."))
+                return
+            position = recorded[0].position - _is_idempotency(one.answer_stream)
+        elif one.last_event:
+            position = before + one.last_event
+        else:
+            position = self._store.durable_position
+        future = one.pending.future
+        self._observe(one.pending, "ok")
+        if not future.done():
+            future.set_result(Receipt(position, one.answer))
+
+    def _retry(self, decided: list[_Decided], failure: WrongExpectedVersion) -> None:
+        """Somebody else wrote first: decide again on fresh states, a few times at most."""
+        for one in reversed(decided):
+            pending = one.pending
+            if pending.attempt >= _MAX_ATTEMPTS:
+                self._fail(pending, failure)
+            else:
+                self._queue.appendleft(pending._replace(attempt=pending.attempt + 1))
+        self._wake.set()
+
+    def _fail(self, pending: _Pending, error: Exception) -> None:
+        code = error.code if isinstance(error, KefuError) else "internal-error"
+        self._observe(pending, code)
+        if not pending.future.done():
+            pending.future.set_exception(error)
+
+    def _observe(self, pending: _Pending, outcome: str) -> None:
+        self._count(pending.request, outcome)
+        self.stats.seconds.observe(time.perf_counter() - pending.submitted)
+
+    def _count(self, request: Request, outcome: str) -> None:
+        self.stats.commands[type(request.command).__name__, outcome] += 1
+
+
+def _metadata(request: Request) -> bytes:
+    return encode_metadata(
+        Metadata(
+            actor_kind=request.actor.kind,
+            actor_id=request.actor.id,
+            correlation_id=request.correlation_id,
+            traceparent=request.traceparent,
+        )
+    )
+
+
+def _keeps_answer(request: Request, uow: UnitOfWork) -> bool:
+    return request.idempotency is not None and uow.answer_stream is None
+
+
+def _is_idempotency(stream: str) -> bool:
+    return stream.startswith("idempotency-")

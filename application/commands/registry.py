@@ -1,0 +1,33 @@
+"""Command type -> the function that decides it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from application.commands import access, agent, contact, conversation, message
+from application.commands.unit_of_work import UnitOfWork
+from domain.actors import Actor
+
+Handler = Callable[[UnitOfWork, Any, Actor], dict[str, Any]]
+"""Stages events on the unit of work and returns the answer; raises a DomainError to refuse."""
+
+HANDLERS: Final[Mapping[type, Handler]] = {
+    message.SendMessage: message.send_message,
+    message.EditMessage: message.edit_message,
+    message.RecallMessage: message.recall_message,
+    conversation.AssignConversation: conversation.assign_conversation,
+    conversation.ChangeStatus: conversation.change_status,
+    conversation.WakeConversation: conversation.wake_conversation,
+    conversation.PrioritiseConversation: conversation.prioritise_conversation,
+    conversation.LabelConversation: conversation.label_conversation,
+    conversation.MoveReadCursor: conversation.move_read_cursor,
+    conversation.MoveDeliveryCursor: conversation.move_delivery_cursor,
+    contact.UpdateContact: contact.update_contact,
+    agent.RegisterAgent: agent.register_agent,
+    agent.SetPassword: agent.set_password,
+    agent.ChangeAgent: agent.change_agent,
+    access.StartVisitorSession: access.start_visitor_session,
+    access.StartAgentSession: access.start_agent_session,
+    access.EndSession: access.end_session,
+    access.IssueApiKey: access.issue_api_key,
+    access.RevokeApiKey: access.revoke_api_key,
+}

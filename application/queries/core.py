@@ -1,0 +1,60 @@
+"""Queries that the core answers from the log itself, so that they work without the views."""
+
+from typing import Any
+
+import msgspec
+
+from domain.actors import Actor, Role
+
+
+class Authenticate(msgspec.Struct, frozen=True, tag=True):
+    """Who holds the token with this id (SHA-256 of the secret)? Answer: `Principal`."""
+
+    token_id: str
+
+
+class FindCredentials(msgspec.Struct, frozen=True, tag=True):
+    """What is needed to verify a password. Answer: `Credentials`, or None: no such agent."""
+
+    email: str
+
+
+class ConversationAsOf(msgspec.Struct, frozen=True, tag=True):
+    """A conversation as it was. Answer: `ConversationRow` (application.ports.views)."""
+
+    conversation_id: str
+    position: int | None = None
+    """As of this position; None with `time_us` None: now."""
+    time_us: int | None = None
+
+
+CoreQuery = Authenticate | FindCredentials | ConversationAsOf
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """An authenticated identity and how long it holds."""
+
+    actor: Actor
+    token_id: str
+    expires_us: int | None
+    email: str | None = None
+    must_change_password: bool = False
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """An agent's password hash; never leaves the machine, never logged."""
+
+    agent_id: str
+    email: str
+    name: str
+    role: Role
+    active: bool
+    password_hash: str
+    must_change_password: bool
+
+
+ANSWER_TYPES: dict[type[Any], Any] = {
+    Authenticate: Principal,
+    FindCredentials: Credentials | None,
+}
+"""Query -> type of its answer, for adapters that carry answers as bytes."""

@@ -1,0 +1,100 @@
+"""Answers to core queries, from the log and the cached states."""
+
+from typing import Any
+
+from application.commands.state_cache import StateCache
+from application.commands.unit_of_work import UnitOfWork
+from application.ports.event_store import EventStore
+from application.ports.system import Clock
+from application.queries.core import (
+    Authenticate,
+    ConversationAsOf,
+    CoreQuery,
+    Credentials,
+    FindCredentials,
+    Principal,
+)
+from application.queries.history import conversation_as_of
+from domain.access import token as tokens
+from domain.actors import Actor, ActorKind
+from domain.agent import agent as agents
+from domain.contact import contact as contacts
+from domain.errors import InvalidInput, Unauthenticated
+
+
+class CoreQueries:
+    """Reads only; sees what commands have staged, as commands do."""
+
+    def __init__(self, store: EventStore, clock: Clock, cache: StateCache) -> None:
+        self._store = store
+        self._clock = clock
+        self._cache = cache
+
+    def answer(self, query: CoreQuery) -> Any:
+        """The answer; its type is named in the query's docstring.
+
+        Raises:
+            DomainError: as the query says.
+        """
+        match query:
+            case Authenticate():
+                return self._authenticate(query)
+            case FindCredentials():
+                return self._find_credentials(query)
+            case ConversationAsOf():
+                return conversation_as_of(
+                    self._store, query.conversation_id, query.position, query.time_us
+                )
+
+    def _reader(self) -> UnitOfWork:
+        return UnitOfWork(self._store, self._cache, self._clock.now_us())
+
+    def _authenticate(self, query: Authenticate) -> Principal:
+        uow = self._reader()
+        token = uow.load(tokens.DECIDER, query.token_id)
+        tokens.require_valid(token, uow.now_us)
+        match token.kind:
+            case ActorKind.AGENT:
+                agent = uow.load(agents.DECIDER, token.subject_id)
+                if not agent.active:
+                    raise Unauthenticated("The agent is deactivated.")
+                actor = Actor(ActorKind.AGENT, agent.id, agent.name, agent.role)
+                return Principal(
+                    actor, token.id, token.expires_us, agent.email, agent.must_change_password
+                )
+            case ActorKind.VISITOR:
+                contact = uow.load(contacts.DECIDER, token.subject_id)
+                actor = Actor(
+                    ActorKind.VISITOR,
+                    contact.id,
+                    contact.name or "",
+                    conversation_id=token.conversation_id,
+                )
+            case _:
+                actor = Actor(
+                    ActorKind.API_KEY,
+                    token.subject_id,
+                    token.name,
+                    scopes=frozenset(token.scopes),
+                )
+        return Principal(actor, token.id, token.expires_us)
+
+    def _find_credentials(self, query: FindCredentials) -> Credentials | None:
+        try:
+            claim_id = agents.email_claim_id(query.email)
+        except InvalidInput:
+            return None  # no agent can have such an address: the same answer as an unknown one
+        uow = self._reader()
+        claim = uow.load(agents.EMAIL_DECIDER, claim_id)
+        if claim.agent_id is None:
+            return None
+        agent = uow.load(agents.DECIDER, claim.agent_id)
+        return Credentials(
+            agent_id=agent.id,
+            email=agent.email or "",
+            name=agent.name,
+            role=agent.role,
+            active=agent.active,
+            password_hash=agent.password_hash,
+            must_change_password=agent.must_change_password,
+        )

@@ -1,0 +1,1 @@
+"""The core over a Unix socket: other processes send commands and queries in batches."""

@@ -1,0 +1,180 @@
+"""Another process's end of the command socket: `Core` at a distance."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from application.ports.core import Receipt, Request
+from application.ports.views import ConversationRow
+from application.queries.core import ANSWER_TYPES, ConversationAsOf, CoreQuery
+from domain.errors import Busy, Unavailable
+from infrastructure.ipc.protocol import (
+    Call,
+    FrameBuffer,
+    Reply,
+    decode_replies,
+    frame,
+    to_error,
+)
+
+_ANSWER_TYPES: Final[dict[type[Any], Any]] = {**ANSWER_TYPES, ConversationAsOf: ConversationRow}
+_DECODERS: Final = {
+    query: msgspec.msgpack.Decoder(answer).decode for query, answer in _ANSWER_TYPES.items()
+}
+_FIRST_RETRY_S: Final = 0.05
+_LAST_RETRY_S: Final = 1.0
+_GONE: Final = "The core is not reachable at the moment; send the command again."
+
+
+class CoreClient:
+    """`Core` over a Unix socket, reconnecting in the background for as long as it is open.
+
+    While there is no connection every call fails at once with `Unavailable`; calls that were under
+    way when the connection broke fail with it too, and may or may not have been executed.
+    """
+
+    def __init__(self, path: Path, *, max_calls: int = 20_000) -> None:
+        self._path = path
+        self._max_calls = max_calls
+        self._connection: _Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+
+    async def open(self) -> None:
+        """Begin to connect; returns at once."""
+        self._task = asyncio.create_task(self._stay_connected(), name="core-client")
+
+    async def close(self) -> None:
+        """Hang up; calls under way fail with `Unavailable`."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        if self._connection is not None:
+            self._connection.hang_up()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the core is reachable now."""
+        return self._connected.is_set()
+
+    async def wait_connected(self, timeout_s: float) -> None:
+        """Wait until the core is reachable.
+
+        Raises:
+            Unavailable: it is not within the time.
+        """
+        try:
+            await asyncio.wait_for(self._connected.wait(), timeout_s)
+        except TimeoutError:
+            raise Unavailable(_GONE) from None
+
+    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
+        """As `execute`, without a coroutine; what is submitted in one turn travels together."""
+        future: asyncio.Future[Receipt] = self._require_connection().call(request, None)
+        return future
+
+    async def execute(self, request: Request) -> Receipt:
+        """As `Core.execute`."""
+        return await self.submit(request)
+
+    async def query(self, query: CoreQuery) -> Any:
+        """As `Core.query`."""
+        raw = await self._require_connection().call(None, query)
+        return _DECODERS[type(query)](raw)
+
+    def _require_connection(self) -> "_Connection":
+        connection = self._connection
+        if connection is None:
+            raise Unavailable(_GONE)
+        if len(connection.calls) >= self._max_calls:
+            raise Busy("Too many commands are under way; send this one again in a moment.")
+        return connection
+
+    async def _stay_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        delay = _FIRST_RETRY_S
+        while True:
+            try:
+                _, connection = await loop.create_unix_connection(_Connection, str(self._path))
+            except OSError:
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LAST_RETRY_S)
+                continue
+            delay = _FIRST_RETRY_S
+            self._connection = connection
+            self._connected.set()
+            try:
+                await connection.lost
+            finally:
+                self._connection = None
+                self._connected.clear()
+                connection.hang_up()
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; calls made in one turn of the loop leave in one frame."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+        self.calls: dict[int, asyncio.Future[Any]] = {}
+        self._next_id = 0
+        self._outgoing: list[Call] = []
+        self._frames = FrameBuffer()
+        self._transport: asyncio.Transport | None = None
+
+    def call(self, request: Request | None, query: CoreQuery | None) -> "asyncio.Future[Any]":
+        """Queue a call for the next frame."""
+        id = self._next_id = self._next_id + 1
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self.calls[id] = future
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(Call(id, request, query))
+        return future
+
+    def hang_up(self) -> None:
+        """Close; every call under way fails."""
+        if self._transport is not None:
+            self._transport.close()
+        self._fail_all()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._fail_all()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        for body in self._frames.feed(data):
+            for reply in decode_replies(body):
+                self._settle(reply)
+
+    def _settle(self, reply: Reply) -> None:
+        future = self.calls.pop(reply.id, None)
+        if future is None or future.done():
+            return  # the caller was cancelled
+        if reply.failure is not None:
+            future.set_exception(to_error(reply.failure))
+        elif reply.receipt is not None:
+            future.set_result(reply.receipt)
+        else:
+            future.set_result(reply.answer)
+
+    def _flush(self) -> None:
+        calls, self._outgoing = self._outgoing, []
+        if self._transport is not None and calls:
+            self._transport.write(frame(calls))
+
+    def _fail_all(self) -> None:
+        calls, self.calls = self.calls, {}
+        for future in calls.values():
+            if not future.done():
+                future.set_exception(Unavailable(_GONE))
+                future.exception()  # read it: a caller that went away must not cause a warning
