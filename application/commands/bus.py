@@ -1,14 +1,15 @@
 """The command bus of the core: decide, append together, answer when it is on disk.
 
-One task drains the queue, decides each command on cached states and hands all their events to the
-store as one batch, so that they share a group commit. While that batch is on its way to the disk
-the next one is decided on the states as they will be; batches complete in order. Any failed append
+One task drains the queue, decides each command on cached states and hands all their batches to the
+store together, so that they share a group commit. While that group is on its way to the disk the
+next one is decided on the states as they will be; groups complete in order. Any failed append
 evicts every cached state, since some may hold events that never became durable.
 """
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from application.codec import Metadata, encode_metadata
@@ -25,8 +26,8 @@ from application.queries.service import CoreQueries
 from domain.errors import Busy, KefuError, Unavailable
 
 DEFAULT_QUEUE_LIMIT: Final = 10_000
-_MAX_BATCH: Final = 2_000
-_MAX_BATCHES_IN_FLIGHT: Final = 3
+_MAX_GROUP: Final = 2_000
+_MAX_GROUPS_IN_FLIGHT: Final = 3
 _MAX_ATTEMPTS: Final = 3
 
 
@@ -40,8 +41,10 @@ class _Pending(NamedTuple):
 class _Decided(NamedTuple):
     pending: _Pending
     answer: dict[str, Any]
-    last_event: int
-    """Number of the command's last own event within its batch, from 1; 0: it wrote none."""
+    appends: list[StreamAppend]
+    """One atomic batch; empty: the command had nothing new to say."""
+    unanswered: int
+    """Events at the end of the batch that the receipt's position leaves out."""
     answer_stream: str | None
 
 
@@ -65,8 +68,8 @@ class CommandBus:
         self._queue: deque[_Pending] = deque()
         self._limit = queue_limit
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(_MAX_BATCHES_IN_FLIGHT)
-        self._last_batch: asyncio.Task[None] | None = None
+        self._slots = asyncio.Semaphore(_MAX_GROUPS_IN_FLIGHT)
+        self._last_group: asyncio.Task[None] | None = None
         self._loop_task: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -80,8 +83,10 @@ class CommandBus:
         self._wake.set()
         if self._loop_task is not None:
             await self._loop_task
-        if self._last_batch is not None:
-            await self._last_batch
+        if self._last_group is not None:
+            await self._last_group
+        while self._queue:  # commands that were to be decided again
+            self._fail(self._queue.popleft(), Unavailable("The core stopped; send it again."))
 
     def submit(self, request: Request) -> "asyncio.Future[Receipt]":
         """Queue a command; the future has its receipt when its events are on disk.
@@ -118,33 +123,28 @@ class CommandBus:
                 await self._wake.wait()
                 continue
             await self._slots.acquire()
-            # Let every command that arrived in this turn of the event loop join the batch.
+            # Let every command that arrived in this turn of the event loop join the group.
             await asyncio.sleep(0)
-            decided, appends = self._decide_queued()
-            self._last_batch = asyncio.create_task(
-                self._complete(decided, appends, self._last_batch)
+            self._last_group = asyncio.create_task(
+                self._complete(self._decide_queued(), self._last_group)
             )
 
-    def _decide_queued(self) -> tuple[list[_Decided], list[StreamAppend]]:
+    def _decide_queued(self) -> list[_Decided]:
         decided: list[_Decided] = []
-        appends: list[StreamAppend] = []
-        events = 0
         now_us = self._clock.now_us()
-        for _ in range(min(len(self._queue), _MAX_BATCH)):
+        for _ in range(min(len(self._queue), _MAX_GROUP)):
             pending = self._queue.popleft()
             try:
                 answer, uow = self._decide(pending.request, now_us)
             except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
-                # A refusal, or a bug: it must not take the other commands of the batch with it.
+                # A refusal, or a bug: it must not take the other commands of the group with it.
                 self._fail(pending, error)
                 continue
-            own = uow.appends(_metadata(pending.request))
-            appends += own
-            events += sum(len(append.events) for append in own)
-            last = events - 1 if _keeps_answer(pending.request, uow) else events
-            decided.append(_Decided(pending, answer, last if own else 0, uow.answer_stream))
+            appends = uow.appends(_metadata(pending.request))
+            keeps = pending.request.idempotency is not None and uow.answer_stream is None
+            decided.append(_Decided(pending, answer, appends, int(keeps), uow.answer_stream))
         self.stats.queue_depth = len(self._queue)
-        return decided, appends
+        return decided
 
     def _decide(self, request: Request, now_us: int) -> tuple[dict[str, Any], UnitOfWork]:
         uow = UnitOfWork(self._store, self._cache, now_us)
@@ -158,65 +158,58 @@ class CommandBus:
         return answer, uow
 
     async def _complete(
-        self,
-        decided: list[_Decided],
-        appends: list[StreamAppend],
-        previous: "asyncio.Task[None] | None",
+        self, decided: list[_Decided], previous: "asyncio.Task[None] | None"
     ) -> None:
-        """Append a batch and answer its commands, after those of the batch before it."""
+        """Append a group and answer its commands, after those of the group before it."""
+        outcomes: Iterator[int | WrongExpectedVersion] = iter(())
         failure: Exception | None = None
-        last_position = 0
+        batches = [one.appends for one in decided if one.appends]
         try:
-            if appends:
-                last_position = await self._store.append(appends)
-        except Exception as error:  # noqa: BLE001 - goes to every caller of the batch
+            if batches:
+                outcomes = iter(await self._store.append_all(batches))
+        except Exception as error:  # noqa: BLE001 - goes to every caller of the group
             self._cache.clear()
             failure = error
         finally:
             self._slots.release()
         if previous is not None:
             await asyncio.wait((previous,))
-        self.stats.batches += 1
-        self.stats.batched_commands += len(decided)
+        self.stats.groups += 1
+        self.stats.grouped_commands += len(decided)
         self.stats.cached_states = len(self._cache)
-        if isinstance(failure, WrongExpectedVersion):
-            self._retry(decided, failure)
-            return
-        before = last_position - sum(len(append.events) for append in appends)
         for one in decided:
-            if failure is not None:
-                self._fail(one.pending, failure)
-                continue
             try:
-                self._answer(one, before)
+                if failure is not None:
+                    raise failure
+                self._answer(one, next(outcomes) if one.appends else None)
             except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
                 self._fail(one.pending, error)
 
-    def _answer(self, one: _Decided, before: int) -> None:
+    def _answer(self, one: _Decided, outcome: int | WrongExpectedVersion | None) -> None:
+        if isinstance(outcome, WrongExpectedVersion):
+            self._retry(one, outcome)
+            return
         if one.answer_stream is not None:
             recorded = self._store.read_stream(one.answer_stream, limit=1)
             if not recorded:
-                # The command that this one repeats was in a batch that could not be written.
-                self._fail(one.pending, Unavailable("The first attempt failed; send it again."))
-                return
+                # The command that this one repeats was in a group that could not be written.
+                raise Unavailable("The first attempt failed; send it again.")
             position = recorded[0].position - _is_idempotency(one.answer_stream)
-        elif one.last_event:
-            position = before + one.last_event
+        elif outcome is not None:
+            position = outcome - one.unanswered
         else:
             position = self._store.durable_position
-        future = one.pending.future
         self._observe(one.pending, "ok")
-        if not future.done():
-            future.set_result(Receipt(position, one.answer))
+        if not one.pending.future.done():
+            one.pending.future.set_result(Receipt(position, one.answer))
 
-    def _retry(self, decided: list[_Decided], failure: WrongExpectedVersion) -> None:
+    def _retry(self, one: _Decided, failure: WrongExpectedVersion) -> None:
         """Somebody else wrote first: decide again on fresh states, a few times at most."""
-        for one in reversed(decided):
-            pending = one.pending
-            if pending.attempt >= _MAX_ATTEMPTS:
-                self._fail(pending, failure)
-            else:
-                self._queue.appendleft(pending._replace(attempt=pending.attempt + 1))
+        self._cache.clear()
+        pending = one.pending
+        if pending.attempt >= _MAX_ATTEMPTS:
+            raise failure
+        self._queue.append(pending._replace(attempt=pending.attempt + 1))
         self._wake.set()
 
     def _fail(self, pending: _Pending, error: Exception) -> None:
@@ -242,10 +235,6 @@ def _metadata(request: Request) -> bytes:
             traceparent=request.traceparent,
         )
     )
-
-
-def _keeps_answer(request: Request, uow: UnitOfWork) -> bool:
-    return request.idempotency is not None and uow.answer_stream is None
 
 
 def _is_idempotency(stream: str) -> bool:

@@ -36,8 +36,8 @@ class CommandStats:
         """(command, outcome): `ok`, or the code of the error."""
         self.seconds = Histogram(LATENCY_BOUNDS_S)
         """From submission to the receipt on disk."""
-        self.batches = 0
-        self.batched_commands = 0
+        self.groups = 0
+        self.grouped_commands = 0
         self.queue_depth = 0
         self.queue_limit = 0
         self.cached_states = 0

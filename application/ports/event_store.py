@@ -78,7 +78,7 @@ class EventStore(Protocol):
         Calls made at once share a group commit, in the order in which they were made.
 
         Args:
-            batch: 1 to 10,000 streams with 1 to 1,000 events each, an event at most 1 MiB encoded.
+            batch: 1 to 10,000 streams with 1 to 1,000 events each, 16 MiB encoded in all.
                 The same stream may appear again later in the batch.
 
         Returns:
@@ -87,6 +87,19 @@ class EventStore(Protocol):
         Raises:
             WrongExpectedVersion: nothing of this batch was written.
             StoreReadOnly: nothing of this batch was acknowledged; the reason is in the message.
+        """
+        ...
+
+    async def append_all(
+        self, batches: Sequence[Sequence[StreamAppend]]
+    ) -> "list[int | WrongExpectedVersion]":
+        """Several batches in one group commit, each one all or nothing by itself.
+
+        Returns:
+            For each batch its last position, or why it was refused, in order.
+
+        Raises:
+            StoreReadOnly: nothing of any batch was acknowledged.
         """
         ...
 

@@ -1,0 +1,93 @@
+"""The segment that is being written."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+from infrastructure.eventlog import format
+from infrastructure.eventlog.disk import Disk
+from infrastructure.eventlog.format import SegmentHeader
+from infrastructure.eventlog.recovery import Tail
+from infrastructure.eventlog.sealing import sync_directory
+from infrastructure.eventlog.segment import open_path, read_header
+
+_RESERVE_BYTES: Final = 16 * 1024 * 1024
+
+
+class ActiveSegment:
+    """Appends frames; knows where they end and the hash of everything before."""
+
+    def __init__(
+        self, path: Path, header: SegmentHeader, disk: Disk, end: int, content_hash: Any
+    ) -> None:
+        self.path = path
+        self.base_position = header.base_position
+        self.uuid = header.uuid
+        self.seed = format.frame_seed(header.uuid)
+        self.end = end
+        """Offset behind the last durable frame."""
+        self.first_timestamp_us = 0
+        """Of its first frame; 0: it has none."""
+        self._disk = disk
+        self._hash = content_hash
+        self._reserved = end
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    @classmethod
+    def create(
+        cls, directory: Path, base_position: int, previous_hash: bytes, disk: Disk
+    ) -> "ActiveSegment":
+        """A new segment; its name appears in the directory with its header whole."""
+        header = SegmentHeader(secrets.token_bytes(16), base_position, previous_hash)
+        data = format.encode_segment_header(header)
+        path = open_path(directory, base_position)
+        temporary = path.with_suffix(".new")
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            disk.write(fd, [data], 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.rename(path)
+        sync_directory(directory)
+        return cls(path, header, disk, len(data), hashlib.sha256(data))
+
+    @classmethod
+    def resume(cls, tail: Tail, disk: Disk) -> "ActiveSegment":
+        """Go on in a recovered segment."""
+        path = tail.segment.path
+        active = cls(path, read_header(path), disk, tail.end, tail.content_hash)
+        active.first_timestamp_us = tail.first_timestamp_us
+        return active
+
+    def append(self, frames: list[bytes], timestamp_us: int) -> None:
+        """Write frames and return when they are on disk.
+
+        Raises:
+            OSError: nothing of it may be acknowledged, and nothing more may be written.
+        """
+        size = sum(map(len, frames))
+        if self.end + size > self._reserved:
+            length = max(_RESERVE_BYTES, size)
+            self._disk.reserve(self._fd, self.end, length)
+            self._reserved = self.end + length
+        self._disk.write(self._fd, frames, self.end)
+        self._disk.flush(self._fd)
+        for frame in frames:
+            self._hash.update(frame)
+        self.end += size
+        self.first_timestamp_us = self.first_timestamp_us or timestamp_us
+
+    def content_hash(self) -> bytes:
+        """SHA-256 over the header and all frames."""
+        digest: bytes = self._hash.digest()
+        return digest
+
+    def close(self) -> None:
+        """Release the descriptor; reserved space is given back."""
+        try:
+            os.ftruncate(self._fd, self.end)
+        finally:
+            os.close(self._fd)

@@ -1,0 +1,250 @@
+"""The bytes of a segment: header, batch frame, record, footer. All integers little-endian.
+
+Drawn in docs/formats/segment.md; golden bytes in tests/golden/segment.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import google_crc32c
+
+from application.ports.event_store import RecordedEvent
+
+FORMAT_VERSION: Final = 1
+SEGMENT_MAGIC: Final = b"KEFULOG\x00"
+FRAME_MAGIC: Final = b"KFRM"
+FOOTER_MAGIC: Final = b"KFTR"
+END_MAGIC: Final = b"KEFUEND\x00"
+
+MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 1024 * 1024
+
+_SEGMENT_HEADER: Final = struct.Struct("<8sHHI16sQ32s")
+SEGMENT_HEADER_BYTES: Final = _SEGMENT_HEADER.size + 4
+"""76 bytes: 72 and their crc32c."""
+
+_FRAME_HEADER: Final = struct.Struct("<4sIIIQQ")
+FRAME_HEADER_BYTES: Final = _FRAME_HEADER.size
+_FRAME_CRC: Final = struct.Struct("<IIQQ")
+_LENGTH: Final = struct.Struct("<I")
+FRAME_OVERHEAD: Final = FRAME_HEADER_BYTES + _LENGTH.size
+
+_RECORD_HEADER: Final = struct.Struct("<IIHHI")
+RECORD_HEADER_BYTES: Final = _RECORD_HEADER.size
+pack_record_header: Final = _RECORD_HEADER.pack
+_unpack_record_header: Final = _RECORD_HEADER.unpack_from
+
+_FOOTER: Final = struct.Struct("<4sIQQQQ32sI")
+_FOOTER_END: Final = struct.Struct("<II8s")
+
+_type_names: Final[dict[bytes, str]] = {}
+"""Decoded type names: a log has a few dozen, and each is decoded once instead of per event."""
+
+
+class SegmentHeader(NamedTuple):
+    """Identity of a segment and its place in the chain."""
+
+    uuid: bytes
+    base_position: int
+    """Position of its first event."""
+    previous_hash: bytes
+    """SHA-256 over all content of the segment before it; zeros for the first."""
+
+
+class FrameHeader(NamedTuple):
+    """A batch frame without its records."""
+
+    length: int
+    """Whole frame, header and trailer included."""
+    crc: int
+    events: int
+    base_position: int
+    timestamp_us: int
+
+
+class Footer(NamedTuple):
+    """What sealing adds to a segment."""
+
+    events: int
+    first_position: int
+    last_position: int
+    content_end: int
+    """Offset at which the frames end and the footer begins."""
+    content_hash: bytes
+    """SHA-256 of the bytes before the footer."""
+    streams: dict[str, tuple[int, int]]
+    """Stream -> version of its last event here, number of its events here."""
+
+
+class InvalidBytes(ValueError):
+    """Bytes that are no header, frame or footer; callers turn it into a located error."""
+
+
+def encode_segment_header(header: SegmentHeader) -> bytes:
+    """76 bytes."""
+    body = _SEGMENT_HEADER.pack(SEGMENT_MAGIC, FORMAT_VERSION, 0, 0, *header)
+    return body + _LENGTH.pack(google_crc32c.value(body))
+
+
+def decode_segment_header(data: bytes) -> tuple[SegmentHeader, int]:
+    """Header and format version.
+
+    Raises:
+        InvalidBytes: not a segment header.
+    """
+    if len(data) < SEGMENT_HEADER_BYTES:
+        raise InvalidBytes("segment header is cut short")
+    body = data[: _SEGMENT_HEADER.size]
+    magic, version, _, _, uuid, base, previous = _SEGMENT_HEADER.unpack(body)
+    if magic != SEGMENT_MAGIC:
+        raise InvalidBytes("not a kefu log segment")
+    (crc,) = _LENGTH.unpack_from(data, _SEGMENT_HEADER.size)
+    if crc != google_crc32c.value(body):
+        raise InvalidBytes("segment header fails its checksum")
+    return SegmentHeader(uuid, base, previous), version
+
+
+def frame_seed(uuid: bytes) -> int:
+    """Where a segment's frame checksums begin: at the checksum of its uuid, so that bytes of
+    another segment, or of this file's earlier life, can't validate.
+    """
+    return int(google_crc32c.value(uuid))
+
+
+def encode_frame(
+    seed: int, base_position: int, count: int, timestamp_us: int, parts: list[bytes]
+) -> bytes:
+    """A batch frame around encoded records.
+
+    Raises:
+        ValueError: over 64 MiB.
+    """
+    blob = b"".join(parts)
+    length = len(blob) + FRAME_OVERHEAD
+    if length > MAX_FRAME_BYTES:
+        raise ValueError(f"a batch of {length} bytes; at most {MAX_FRAME_BYTES}")
+    fields = _FRAME_CRC.pack(length, count, base_position, timestamp_us)
+    crc = google_crc32c.extend(google_crc32c.extend(seed, fields), blob)
+    header = _FRAME_HEADER.pack(FRAME_MAGIC, length, crc, count, base_position, timestamp_us)
+    return b"".join((header, blob, _LENGTH.pack(length)))
+
+
+def decode_frame_header(data: bytes, offset: int) -> FrameHeader:
+    """The header at an offset; its checksum is checked by `check_frame` only.
+
+    Raises:
+        InvalidBytes: no frame begins here.
+    """
+    if len(data) - offset < FRAME_HEADER_BYTES:
+        raise InvalidBytes("frame header is cut short")
+    magic, length, crc, count, base, timestamp = _FRAME_HEADER.unpack_from(data, offset)
+    if magic != FRAME_MAGIC:
+        raise InvalidBytes("no frame begins here")
+    if not FRAME_OVERHEAD < length <= MAX_FRAME_BYTES or count == 0:
+        raise InvalidBytes("frame header is not plausible")
+    return FrameHeader(length, crc, count, base, timestamp)
+
+
+def check_frame(data: bytes, offset: int, seed: int) -> FrameHeader:
+    """Header of the whole, intact frame at an offset.
+
+    Raises:
+        InvalidBytes: cut short, or it fails its checksum.
+    """
+    header = decode_frame_header(data, offset)
+    end = offset + header.length
+    if end > len(data):
+        raise InvalidBytes("frame is cut short")
+    if data[end - 4 : end] != _LENGTH.pack(header.length):
+        raise InvalidBytes("frame's lengths differ")
+    fields = _FRAME_CRC.pack(
+        header.length, header.events, header.base_position, header.timestamp_us
+    )
+    blob = data[offset + FRAME_HEADER_BYTES : end - 4]
+    if google_crc32c.extend(google_crc32c.extend(seed, fields), blob) != header.crc:
+        raise InvalidBytes("frame fails its checksum")
+    return header
+
+
+def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[RecordedEvent]:
+    """Events of a checked frame, in order.
+
+    Raises:
+        InvalidBytes: the records do not fill the frame; a checked frame never does this.
+    """
+    position = header.base_position
+    timestamp = header.timestamp_us
+    at = offset + FRAME_HEADER_BYTES
+    end = offset + header.length - 4
+    for _ in range(header.events):
+        payload_length, version, stream_length, type_length, metadata_length = (
+            _unpack_record_header(data, at)
+        )
+        at += RECORD_HEADER_BYTES
+        stream_end = at + stream_length
+        type_end = stream_end + type_length
+        metadata_end = type_end + metadata_length
+        payload_end = metadata_end + payload_length
+        raw_type = data[stream_end:type_end]
+        type_name = _type_names.get(raw_type)
+        if type_name is None:
+            type_name = _type_names[raw_type] = raw_type.decode()
+        yield RecordedEvent(
+            position,
+            data[at:stream_end].decode(),
+            version,
+            type_name,
+            timestamp,
+            data[type_end:metadata_end],
+            data[metadata_end:payload_end],
+        )
+        position += 1
+        at = payload_end
+    if at != end:
+        raise InvalidBytes("records do not fill their frame")
+
+
+def encode_footer(footer: Footer) -> bytes:
+    """Fixed part, per-stream index, then length, checksum and end magic (read from the end)."""
+    parts = []
+    for stream, (version, count) in footer.streams.items():
+        name = stream.encode()
+        parts.append(struct.pack("<HII", len(name), version, count) + name)
+    fixed = _FOOTER.pack(FOOTER_MAGIC, 0, *footer[:5], len(footer.streams))
+    body = fixed + b"".join(parts)
+    return body + _FOOTER_END.pack(len(body), google_crc32c.value(body), END_MAGIC)
+
+
+FOOTER_END_BYTES: Final = _FOOTER_END.size
+
+
+def decode_footer_end(data: bytes) -> tuple[int, int]:
+    """Length and checksum of the footer's body, from the last 16 bytes of a sealed segment.
+
+    Raises:
+        InvalidBytes: the segment is not sealed.
+    """
+    length, crc, magic = _FOOTER_END.unpack(data)
+    if magic != END_MAGIC:
+        raise InvalidBytes("segment has no footer")
+    return length, crc
+
+
+def decode_footer(body: bytes, crc: int) -> Footer:
+    """The footer from its body.
+
+    Raises:
+        InvalidBytes: it fails its checksum.
+    """
+    if google_crc32c.value(body) != crc or body[:4] != FOOTER_MAGIC:
+        raise InvalidBytes("segment footer fails its checksum")
+    _, _, count, first, last, content_end, content_hash, streams = _FOOTER.unpack_from(body, 0)
+    index: dict[str, tuple[int, int]] = {}
+    at = _FOOTER.size
+    for _ in range(streams):
+        length, version, number = struct.unpack_from("<HII", body, at)
+        at += 10
+        index[body[at : at + length].decode()] = (version, number)
+        at += length
+    return Footer(count, first, last, content_end, content_hash, index)

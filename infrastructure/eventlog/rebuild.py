@@ -1,0 +1,129 @@
+"""Bringing the index up to date with the log: from its checkpoint, or from nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from application.ports.event_store import RecordedEvent
+from infrastructure.eventlog import format
+from infrastructure.eventlog.errors import CorruptFrame
+from infrastructure.eventlog.index import Checkpoint, Index, Location
+from infrastructure.eventlog.segment import (
+    BadFrame,
+    Frame,
+    Segment,
+    list_segments,
+    read_footer,
+    read_header,
+    walk,
+)
+from infrastructure.eventlog.watermark import Watermark
+
+_BATCH_EVENTS: Final = 200_000
+_FRAME_SPACING_BYTES: Final = 64 * 1024
+
+Progress = Callable[[int, int], None]
+"""Called with (positions done, positions in all)."""
+
+
+def bring_up_to_date(
+    directory: Path,
+    index: Index,
+    log_uuid: bytes,
+    durable: Watermark,
+    progress: Progress = lambda done, total: None,
+) -> None:
+    """Index everything up to the watermark; begin anew if the index does not fit the log.
+
+    Raises:
+        CorruptLog: what the index must be built from is not what was written.
+    """
+    segments = list_segments(directory)
+    checkpoint = index.checkpoint()
+    if checkpoint is not None and not _fits(segments, checkpoint, log_uuid, durable):
+        index.clear()
+        checkpoint = None
+    builder = _Builder(index, log_uuid)
+    for number, segment in enumerate(segments):
+        following = segments[number + 1].base_position if number + 1 < len(segments) else None
+        if checkpoint and following is not None and following <= checkpoint.position + 1:
+            continue
+        _index_segment(segment, checkpoint, durable, builder)
+        progress(builder.position, durable.position)
+    builder.finish()
+
+
+def _fits(
+    segments: list[Segment], checkpoint: Checkpoint, log_uuid: bytes, durable: Watermark
+) -> bool:
+    """Whether the frame that the checkpoint names is in the log, byte for byte."""
+    if checkpoint.log_uuid != log_uuid or checkpoint.position > durable.position:
+        return False
+    for segment in segments:
+        if segment.base_position == checkpoint.segment_base:
+            with segment.path.open("rb") as file:
+                file.seek(checkpoint.frame_offset)
+                data = file.read(format.FRAME_HEADER_BYTES)
+            try:
+                header = format.decode_frame_header(data, 0)
+            except format.InvalidBytes:
+                return False
+            last = header.base_position + header.events - 1
+            return header.crc == checkpoint.frame_crc and last == checkpoint.position
+    return False
+
+
+def _index_segment(
+    segment: Segment, checkpoint: Checkpoint | None, durable: Watermark, builder: "_Builder"
+) -> None:
+    offset, position = format.SEGMENT_HEADER_BYTES, segment.base_position
+    end = read_footer(segment.path).content_end if segment.sealed else durable.end
+    seed = format.frame_seed(read_header(segment.path).uuid)
+    with segment.path.open("rb") as file:
+        if checkpoint is not None and checkpoint.segment_base == segment.base_position:
+            file.seek(checkpoint.frame_offset)
+            header = format.decode_frame_header(file.read(format.FRAME_HEADER_BYTES), 0)
+            offset = checkpoint.frame_offset + header.length
+            position = checkpoint.position + 1
+        try:
+            for frame in walk(file.fileno(), seed, offset, end, position):
+                builder.add(segment.base_position, frame)
+        except BadFrame as bad:
+            raise CorruptFrame(segment.path, bad.offset, bad.next_position, bad.reason) from bad
+
+
+class _Builder:
+    """Collects entries and writes them in large sorted batches."""
+
+    def __init__(self, index: Index, log_uuid: bytes) -> None:
+        self.position = 0
+        self._index = index
+        self._log_uuid = log_uuid
+        self._streams: dict[str, list[tuple[int, Location]]] = {}
+        self._waiting = 0
+        self._frames: list[tuple[int, int]] = []
+        self._last_frame = (-1, 0)
+        self._checkpoint: Checkpoint | None = None
+
+    def add(self, segment_base: int, frame: Frame) -> None:
+        header, offset = frame.header, frame.offset
+        event: RecordedEvent
+        for number, event in enumerate(frame.records()):
+            location = Location(event.position, offset, number)
+            self._streams.setdefault(event.stream, []).append((event.version, location))
+        self._waiting += header.events
+        base, last_offset = self._last_frame
+        if base != segment_base or offset - last_offset >= _FRAME_SPACING_BYTES:
+            self._frames.append((header.base_position, offset))
+            self._last_frame = (segment_base, offset)
+        self.position = header.base_position + header.events - 1
+        self._checkpoint = Checkpoint(
+            self._log_uuid, self.position, segment_base, offset, header.crc
+        )
+        if self._waiting >= _BATCH_EVENTS:
+            self.finish()
+
+    def finish(self) -> None:
+        if self._checkpoint is not None and self._waiting:
+            self._index.add(self._streams.items(), self._frames, self._checkpoint)
+            self._streams, self._frames, self._waiting = {}, [], 0

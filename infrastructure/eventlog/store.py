@@ -1,0 +1,191 @@
+"""The log in the process that writes it: `EventStore`."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from application.ports.event_store import (
+    RecordedEvent,
+    StreamAppend,
+    WrongExpectedVersion,
+)
+from infrastructure.eventlog.active import ActiveSegment
+from infrastructure.eventlog.disk import Disk
+from infrastructure.eventlog.index import Index
+from infrastructure.eventlog.reader import SegmentReader
+from infrastructure.eventlog.rebuild import bring_up_to_date
+from infrastructure.eventlog.recovery import lock_directory, recover, reseal
+from infrastructure.eventlog.segment import read_footer, read_header
+from infrastructure.eventlog.stats import LogStats
+from infrastructure.eventlog.tail import StreamTail
+from infrastructure.eventlog.watermark import Watermark
+from infrastructure.eventlog.writer import (
+    MAX_SEGMENT_AGE_S,
+    MAX_SEGMENT_BYTES,
+    LogWriter,
+    Outcome,
+)
+
+INDEX_DIRECTORY = "index"
+_FIRST_HASH = bytes(32)
+
+
+class EventLog:
+    """Writer, index and reader of one log directory. Open it with `EventLog.open`."""
+
+    def __init__(
+        self, lock: int, writer: LogWriter, tail: StreamTail, index: Index, reader: SegmentReader
+    ) -> None:
+        self._lock = lock
+        self._writer = writer
+        self._tail = tail
+        self._index = index
+        self._reader = reader
+        self._reading = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        disk: Disk | None = None,
+        max_segment_bytes: int = MAX_SEGMENT_BYTES,
+        max_segment_age_s: float = MAX_SEGMENT_AGE_S,
+    ) -> "EventLog":
+        """Lock, recover, bring the index up to date and begin to write.
+
+        Raises:
+            LogLocked: another process writes it.
+            CorruptLog: and its kinds; nothing was changed.
+            NewerFormat: a newer kefu wrote it.
+        """
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk = disk or Disk()
+        lock = lock_directory(directory)
+        try:
+            reseal(directory)
+            segments, tail = recover(directory)
+            if tail is not None:
+                active = ActiveSegment.resume(tail, disk)
+                next_position, last_us = tail.next_position, tail.last_timestamp_us
+            else:
+                previous = read_footer(segments[-1].path) if segments else None
+                next_position = previous.last_position + 1 if previous else 1
+                last_us = 0
+                previous_hash = previous.content_hash if previous else _FIRST_HASH
+                active = ActiveSegment.create(directory, next_position, previous_hash, disk)
+            first = segments[0].path if segments else active.path
+            log_uuid = read_header(first).uuid
+            index = Index(directory / INDEX_DIRECTORY)
+            durable = Watermark(next_position - 1, active.base_position, active.end)
+            bring_up_to_date(directory, index, log_uuid, durable)
+            stream_tail = StreamTail(index, log_uuid)
+            writer = LogWriter(
+                directory,
+                active,
+                next_position,
+                last_us,
+                stream_tail,
+                disk=disk,
+                max_segment_bytes=max_segment_bytes,
+                max_segment_age_s=max_segment_age_s,
+            )
+            return cls(lock, writer, stream_tail, index, SegmentReader(directory))
+        except BaseException:
+            os.close(lock)
+            raise
+
+    @property
+    def stats(self) -> LogStats:
+        """Numbers about the writer."""
+        return self._writer.stats
+
+    @property
+    def failure(self) -> str | None:
+        """Why the log takes no more events; None: it does."""
+        return self._writer.failure
+
+    @property
+    def durable_position(self) -> int:
+        """As `EventStore.durable_position`."""
+        return self._writer.durable_position
+
+    async def append(self, batch: Sequence[StreamAppend]) -> int:
+        """As `EventStore.append`."""
+        (outcome,) = await self.append_all([batch])
+        if isinstance(outcome, WrongExpectedVersion):
+            raise outcome
+        return outcome
+
+    async def append_all(self, batches: Sequence[Sequence[StreamAppend]]) -> list[Outcome]:
+        """As `EventStore.append_all`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Outcome]] = loop.create_future()
+
+        def settle(outcome: list[Outcome] | Exception) -> None:
+            if future.done():
+                return  # the caller was cancelled; the events are on disk all the same
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        def done(outcome: list[Outcome] | Exception) -> None:
+            loop.call_soon_threadsafe(settle, outcome)
+
+        self._writer.submit(batches, done)
+        return await future
+
+    def append_sync(self, batches: Sequence[Sequence[StreamAppend]]) -> list[Outcome]:
+        """As `append_all`, for threads."""
+        return self._writer.append(batches)
+
+    def read_stream(
+        self,
+        stream: str,
+        after_version: int = -1,
+        limit: int | None = None,
+        up_to_position: int | None = None,
+    ) -> list[RecordedEvent]:
+        """As `EventStore.read_stream`."""
+        locations = self._tail.locations(stream, after_version, limit)
+        with self._reading:
+            return [
+                self._reader.at(location)
+                for location in locations
+                if up_to_position is None or location.position <= up_to_position
+            ]
+
+    def stream_version(self, stream: str) -> int:
+        """As `EventStore.stream_version`."""
+        return self._tail.last_version(stream)
+
+    def read(self, after: int, limit: int) -> list[RecordedEvent]:
+        """As `EventStore.read`."""
+        with self._reading:
+            return self._reader.read(after, limit, self._writer.watermark)
+
+    def close(self) -> None:
+        """Write what is queued, flush the index, release the lock."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writer.close()
+        self._reader.close()
+        self._index.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> "EventLog":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
