@@ -1,0 +1,239 @@
+"""`ProjectionStore` over one views' schema: COPY into staging, upserts, one transaction a batch."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from eventsourcing.persistence import Tracking
+from psycopg import sql
+
+from application.ports.projection_store import BadRow
+from application.projections.records import (
+    AgentRecord,
+    ApiKeyRecord,
+    Changes,
+    ContactRecord,
+    ConversationRecord,
+    Keys,
+    MessageRecord,
+    Records,
+)
+from domain.errors import Conflict, Unavailable
+from infrastructure.postgres import schema
+from infrastructure.postgres.search import vector
+
+TRACKING_NAME: Final = "views"
+CONNECT_TIMEOUT_S: Final = 2
+
+_MESSAGE_COLUMNS: Final = (*MessageRecord.__struct_fields__, "search")
+_CONTACT_COLUMNS: Final = (*ContactRecord.__struct_fields__, "search")
+
+Row = Sequence[Any]
+
+
+class PostgresProjectionStore:
+    """The active schema, or a named one while it is being rebuilt."""
+
+    def __init__(self, url: str, schema_name: str | None = None) -> None:
+        self._url = url
+        self._fixed = schema_name
+        self._connection: schema.Connection | None = None
+        self._name = ""
+
+    def position(self) -> int:
+        """As `ProjectionStore.position`."""
+        with self._session() as connection:
+            return self._position(connection)
+
+    def load(self, keys: Keys) -> Records:
+        """As `ProjectionStore.load`."""
+        with self._session() as connection:
+            return Records(
+                conversations={
+                    row.id: row
+                    for row in _rows(
+                        connection, ConversationRecord, "conversations", keys.conversations
+                    )
+                },
+                messages=_messages(connection, keys.messages),
+                contacts={
+                    row.id: row
+                    for row in _rows(connection, ContactRecord, "contacts", keys.contacts)
+                },
+                agents={
+                    row.id: row for row in _rows(connection, AgentRecord, "agents", keys.agents)
+                },
+                api_keys={
+                    row.id: row
+                    for row in _rows(connection, ApiKeyRecord, "api_keys", keys.api_keys)
+                },
+            )
+
+    def commit(self, changes: Changes, after: int, position: int) -> None:
+        """As `ProjectionStore.commit`."""
+        records = changes.records
+        new = [records.messages[key] for key in changes.new_messages]
+        changed = [row for key, row in records.messages.items() if key not in changes.new_messages]
+        with self._session() as connection, connection.transaction():
+            self._track(connection, after, Tracking(TRACKING_NAME, position))
+            _copy(connection, "messages", _MESSAGE_COLUMNS, map(_message_row, new))
+            if changed:
+                _upsert(
+                    connection,
+                    "messages",
+                    _MESSAGE_COLUMNS,
+                    map(_message_row, changed),
+                    key=("conversation_id", "seq"),
+                )
+            for table, rows in (
+                ("conversations", records.conversations),
+                ("agents", records.agents),
+                ("api_keys", records.api_keys),
+            ):
+                if rows:
+                    values = list(rows.values())
+                    columns = values[0].__struct_fields__
+                    _upsert(connection, table, columns, map(msgspec.structs.astuple, values))
+            if records.contacts:
+                contacts = map(_contact_row, records.contacts.values())
+                _upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
+            if changes.recount_unread:
+                _recount(connection, changes.recount_unread)
+            for parked in changes.parked:
+                connection.execute(
+                    "INSERT INTO parked_events VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                    (*msgspec.structs.astuple(parked), time.time_ns() // 1000),
+                )
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _session(self) -> Any:
+        """A connection whose search path is the schema; its errors as the port's."""
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = psycopg.connect(
+                    self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
+                )
+                # The views can be rebuilt from the log: the log is what must not lose a second.
+                self._connection.execute("SET synchronous_commit TO off")
+                self._name = ""
+            self._follow_switch(self._connection)
+            yield self._connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self.close()
+            raise Unavailable(f"The views' database does not answer: {error}") from error
+        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
+            raise BadRow(f"{type(error).__name__}: {error}") from error
+
+    def _follow_switch(self, connection: schema.Connection) -> None:
+        name = self._fixed or (schema.active(connection) if self._name else None)
+        name = name or schema.ensure(connection)
+        if name != self._name:
+            path = sql.SQL("SET search_path TO {}").format(sql.Identifier(name))
+            connection.execute(path)
+            self._name = name
+
+    def _position(self, connection: schema.Connection) -> int:
+        row = connection.execute(
+            "SELECT position FROM tracking WHERE name = %s", (TRACKING_NAME,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _track(self, connection: schema.Connection, after: int, tracking: Tracking) -> None:
+        moved = connection.execute(
+            "UPDATE tracking SET position = %s WHERE name = %s AND position = %s",
+            (tracking.notification_id, tracking.application_name, after),
+        ).rowcount
+        if moved != 1:
+            raise Conflict(f"the views are no longer at position {after}; another projector runs")
+
+
+def _rows(connection: schema.Connection, record: Any, table: str, ids: Iterable[str]) -> list[Any]:
+    wanted = list(ids)
+    if not wanted:
+        return []
+    columns = sql.SQL(", ").join(map(sql.Identifier, record.__struct_fields__))
+    query = sql.SQL("SELECT {} FROM {} WHERE id = ANY(%s)").format(columns, sql.Identifier(table))
+    return [record(*row) for row in connection.execute(query, (wanted,))]
+
+
+def _messages(
+    connection: schema.Connection, keys: set[tuple[str, int]]
+) -> dict[tuple[str, int], MessageRecord]:
+    if not keys:
+        return {}
+    columns = sql.SQL(", ").join(sql.Identifier("m", c) for c in MessageRecord.__struct_fields__)
+    query = sql.SQL(
+        "SELECT {} FROM messages m JOIN unnest(%s::text[], %s::int[]) AS k(c, s)"
+        " ON m.conversation_id = k.c AND m.seq = k.s"
+    ).format(columns)
+    conversations, seqs = zip(*keys, strict=True)
+    rows = connection.execute(query, (list(conversations), list(seqs)))
+    return {(row[0], row[1]): MessageRecord(*row) for row in rows}
+
+
+def _copy(
+    connection: schema.Connection, table: str, columns: Sequence[str], rows: Iterable[Row]
+) -> None:
+    query = sql.SQL("COPY {} ({}) FROM STDIN").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _upsert(
+    connection: schema.Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[Row],
+    key: Sequence[str] = ("id",),
+) -> None:
+    staging = f"staging_{table}"
+    connection.execute(
+        sql.SQL(
+            "CREATE TEMP TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        ).format(sql.Identifier(staging), sql.Identifier(table))
+    )
+    _copy(connection, staging, columns, rows)
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    updates = sql.SQL(", ").join(
+        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(c)) for c in columns if c not in key
+    )
+    connection.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
+            sql.Identifier(table),
+            names,
+            names,
+            sql.Identifier(staging),
+            sql.SQL(", ").join(map(sql.Identifier, key)),
+            updates,
+        )
+    )
+
+
+def _recount(connection: schema.Connection, conversations: Iterable[str]) -> None:
+    connection.execute(
+        "UPDATE conversations c SET unread_count ="
+        " (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id"
+        "  AND m.seq > c.agent_read_seq AND m.author_kind = 'visitor')"
+        " WHERE c.id = ANY(%s)",
+        (list(conversations),),
+    )
+
+
+def _message_row(row: MessageRecord) -> Row:
+    return (*msgspec.structs.astuple(row), vector(row.content))
+
+
+def _contact_row(row: ContactRecord) -> Row:
+    return (*msgspec.structs.astuple(row), vector(row.name, row.email, row.identifier))

@@ -1,0 +1,85 @@
+-- Tables of the read models, made in a schema of their own for each rebuild.
+-- Times are microseconds since 1970 UTC. Everything here can be rebuilt from the log.
+
+CREATE TABLE tracking (
+    name text PRIMARY KEY,
+    position bigint NOT NULL
+);
+
+CREATE TABLE parked_events (
+    position bigint PRIMARY KEY,
+    stream text NOT NULL,
+    type text NOT NULL,
+    error text NOT NULL,
+    parked_us bigint NOT NULL
+);
+
+CREATE TABLE contacts (
+    id text PRIMARY KEY,
+    identifier text,
+    name text,
+    email text,
+    verified boolean NOT NULL,
+    created_us bigint NOT NULL,
+    updated_us bigint NOT NULL,
+    search tsvector NOT NULL
+);
+CREATE INDEX ON contacts (created_us DESC, id DESC);
+CREATE INDEX ON contacts USING gin (search);
+
+CREATE TABLE conversations (
+    id text PRIMARY KEY,
+    contact_id text NOT NULL,
+    identity_verified boolean NOT NULL,
+    status text NOT NULL,
+    assignee_id text,
+    priority text,
+    labels text[] NOT NULL,
+    snoozed_until_us bigint,
+    last_seq integer NOT NULL,
+    last_public_seq integer NOT NULL,
+    created_us bigint NOT NULL,
+    updated_us bigint NOT NULL,
+    unread_count integer NOT NULL,
+    agent_read_seq integer NOT NULL,
+    visitor_read_seq integer NOT NULL,
+    visitor_delivered_seq integer NOT NULL
+);
+CREATE INDEX ON conversations (updated_us DESC, id DESC);
+CREATE INDEX ON conversations (contact_id);
+CREATE INDEX ON conversations (snoozed_until_us) WHERE status = 'snoozed';
+
+CREATE TABLE messages (
+    conversation_id text NOT NULL,
+    seq integer NOT NULL,
+    message_id text NOT NULL,
+    author_kind text NOT NULL,
+    author_id text NOT NULL,
+    author_name text NOT NULL,
+    content text NOT NULL,
+    private boolean NOT NULL,
+    created_us bigint NOT NULL,
+    position bigint NOT NULL,
+    edited_us bigint,
+    recalled_us bigint,
+    search tsvector NOT NULL,
+    PRIMARY KEY (conversation_id, seq)
+);
+CREATE INDEX ON messages USING gin (search);
+
+CREATE TABLE agents (
+    id text PRIMARY KEY,
+    email text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    active boolean NOT NULL,
+    created_us bigint NOT NULL
+);
+
+CREATE TABLE api_keys (
+    id text PRIMARY KEY,
+    name text NOT NULL,
+    scopes text[] NOT NULL,
+    created_us bigint NOT NULL,
+    revoked_us bigint
+);
