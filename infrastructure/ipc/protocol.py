@@ -42,7 +42,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
     id: int
     receipt: Receipt | None = None
-    answer: msgspec.Raw | None = None
+    answer: bytes | None = None
     failure: Failure | None = None
 
 

@@ -5,7 +5,7 @@ import os
 import socket
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import structlog
@@ -78,8 +78,8 @@ class _Connection(asyncio.Protocol):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the methods of asyncio.Transport and are none.
+        self._transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,7 +134,7 @@ class _Connection(asyncio.Protocol):
                 _log.error("core.query_failed", exc_info=error)
             self._reply(Reply(call.id, failure=to_failure(error)))
         else:
-            self._reply(Reply(call.id, answer=msgspec.Raw(encode(answer))))
+            self._reply(Reply(call.id, answer=encode(answer)))
 
     def _reply(self, reply: Reply) -> None:
         if not self._replies:

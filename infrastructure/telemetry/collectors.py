@@ -1,0 +1,105 @@
+"""The roles' plain numbers as Prometheus metrics, made at scrape time."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from application.commands.stats import CommandStats
+from application.projections.runner import ProjectionStats
+from infrastructure.eventlog.stats import FSYNC_BOUNDS_S, GROUP_BOUNDS
+from infrastructure.eventlog.store import EventLog
+
+
+class _Families(Collector):
+    def __init__(self, families: Callable[[], Iterable[Metric]]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families()
+
+
+def renderer(families: Callable[[], Iterable[Metric]]) -> Callable[[], bytes]:
+    """A function that writes the families in Prometheus's text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(families))
+    return lambda: generate_latest(registry)
+
+
+def histogram(
+    name: str, text: str, bounds: Iterable[float], counts: list[int], total: float
+) -> Metric:
+    """A histogram from counts by bucket (the last one has no bound)."""
+    buckets: list[tuple[str, float]] = []
+    running = 0
+    for bound, count in zip((*bounds, float("inf")), counts, strict=True):
+        running += count
+        buckets.append(("+Inf" if bound == float("inf") else str(bound), running))
+    family = HistogramMetricFamily(name, text)
+    family.add_metric([], buckets, total)
+    return family
+
+
+def core_families(commands: CommandStats, log: EventLog) -> Iterable[Metric]:
+    """Commands and log."""
+    counter = CounterMetricFamily(
+        "kefu_commands", "Commands by outcome.", labels=["command", "outcome"]
+    )
+    for labels, count in list(commands.commands.items()):
+        counter.add_metric(labels, count)
+    yield counter
+    seconds = commands.seconds
+    yield histogram(
+        "kefu_command_seconds",
+        "From submission to the receipt on disk.",
+        seconds.bounds,
+        seconds.counts,
+        seconds.sum,
+    )
+    yield GaugeMetricFamily("kefu_queue_depth", "Waiting commands.", commands.queue_depth)
+    yield GaugeMetricFamily("kefu_queue_limit", "Then `busy`.", commands.queue_limit)
+    yield GaugeMetricFamily("kefu_cached_states", "Aggregates in memory.", commands.cached_states)
+    stats = log.stats
+    yield CounterMetricFamily("kefu_log_events", "Events appended.", stats.events)
+    yield CounterMetricFamily("kefu_log_bytes", "Bytes appended.", stats.bytes)
+    yield CounterMetricFamily("kefu_log_segments_rolled", "Full segments.", stats.segments_rolled)
+    yield GaugeMetricFamily("kefu_log_position", "Durable position.", log.durable_position)
+    yield GaugeMetricFamily(
+        "kefu_log_read_only", "1 after a failed write.", int(log.failure is not None)
+    )
+    yield histogram(
+        "kefu_fsync_seconds",
+        "Write and fdatasync of one group commit.",
+        FSYNC_BOUNDS_S,
+        stats.fsync_counts,
+        stats.fsync_seconds,
+    )
+    yield histogram(
+        "kefu_batch_events",
+        "Events that shared one group commit.",
+        GROUP_BOUNDS,
+        stats.group_counts,
+        stats.events,
+    )
+
+
+def projector_families(stats: ProjectionStats) -> Iterable[Metric]:
+    """The views' cursor."""
+    lag = GaugeMetricFamily(
+        "kefu_cursor_lag_events", "Durable events not yet seen.", labels=["cursor"]
+    )
+    lag.add_metric(["views"], stats.lag_events)
+    yield lag
+    position = GaugeMetricFamily("kefu_cursor_position", "Position.", labels=["cursor"])
+    position.add_metric(["views"], stats.position)
+    yield position
+    yield CounterMetricFamily("kefu_projected_events", "Events projected.", stats.events)
+    yield CounterMetricFamily("kefu_projection_seconds", "Time spent.", stats.seconds)
+    yield CounterMetricFamily("kefu_parked_events", "Events parked.", stats.parked)
+    yield CounterMetricFamily("kefu_projection_failures", "Database failures.", stats.failures)

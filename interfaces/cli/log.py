@@ -1,0 +1,132 @@
+"""`kefu log`: look at the event log, check it, copy it."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.table import Table
+
+from application import codec
+from application.ports.event_store import RecordedEvent
+from interfaces import bootstrap, shapes
+from interfaces.cli.options import AsJson, DataDir, settings_for
+from interfaces.cli.output import fail, out, print_json, progress_bar
+
+app = typer.Typer(help="Look at the event log, check it, copy it.", no_args_is_help=True)
+
+After = Annotated[int, typer.Option(min=0, help="Begin after this position.")]
+
+
+@app.command()
+def info(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Segments, sizes and the durable position."""
+    found = bootstrap.log_info(settings_for(data_dir))
+    if as_json:
+        print_json(found)
+        return
+    out.print(f"log in {found.directory}: position {found.durable_position}, {found.bytes:,} bytes")
+    table = Table("segment", "positions", "bytes", "state")
+    for row in found.segments:
+        last = "" if row.last_position is None else str(row.last_position)
+        table.add_row(
+            row.name,
+            f"{row.first_position} to {last}",
+            f"{row.bytes:,}",
+            "sealed" if row.sealed else "open",
+        )
+    out.print(table)
+
+
+@app.command()
+def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Check every frame, footer, hash and the chain of segments; exit 1 if something is wrong."""
+    settings = settings_for(data_dir)
+    with progress_bar("verify", quiet=as_json) as progress:
+        report = bootstrap.log_verify(settings, progress)
+    if as_json:
+        print_json(report)
+    else:
+        for finding in report.findings:
+            out.print(
+                f"{finding.segment} at byte {finding.offset}, position {finding.position}:"
+                f" {finding.reason} ({finding.code})"
+            )
+        verdict = "intact" if report.ok else "NOT intact"
+        out.print(f"{report.events:,} events in {report.segments} segments: {verdict}")
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def tail(
+    data_dir: DataDir = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The last events."""
+    settings = settings_for(data_dir)
+    after = max(0, bootstrap.log_info(settings).durable_position - lines)
+    while True:
+        for event in bootstrap.log_events(settings, after):
+            after = event.position
+            _show(event, as_json=as_json)
+        if not follow:
+            return
+        time.sleep(0.1)
+
+
+@app.command()
+def export(data_dir: DataDir = None, after: After = 0) -> None:
+    """All events after a position as JSON lines."""
+    for event in bootstrap.log_events(settings_for(data_dir), after):
+        print_json(_shape(event))
+
+
+@app.command()
+def salvage(
+    target: Annotated[Path, typer.Argument(help="An empty directory for the new log.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy every intact frame of a damaged log into a new one; exit 1 if something was lost."""
+    settings = settings_for(data_dir)
+    try:
+        with progress_bar("salvage", quiet=as_json) as progress:
+            report = bootstrap.log_salvage(settings, target, progress)
+    except FileExistsError as error:
+        raise fail(str(error), 2) from None
+    if as_json:
+        print_json(report)
+    else:
+        for finding in report.lost:
+            out.print(f"lost: {finding.segment} at byte {finding.offset}: {finding.reason}")
+        out.print(f"copied {report.copied_events:,} events to {target}")
+    if report.lost:
+        raise typer.Exit(1)
+
+
+def _shape(event: RecordedEvent) -> dict[str, Any]:
+    return {
+        "position": event.position,
+        "stream": event.stream,
+        "version": event.version,
+        "type": event.type,
+        "time": shapes.time(event.recorded_us),
+        "metadata": msgspec.Raw(event.metadata or b"{}"),
+        "payload": msgspec.Raw(event.payload),
+    }
+
+
+def _show(event: RecordedEvent, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_shape(event))
+        return
+    actor = codec.decode_metadata(event.metadata)
+    who = f"{actor.actor_kind.value}:{actor.actor_id}"
+    typer.echo(
+        f"{event.position:>9} {shapes.time(event.recorded_us)} {event.type:<36} {event.stream}"
+        f" @{event.version} by {who}"
+    )

@@ -1,0 +1,41 @@
+"""How the command line speaks: tables for people, JSON for machines, one clear line for errors."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+def fail(message: str, status: int) -> typer.Exit:
+    """Print one line on standard error; raise what this returns."""
+    err.print(f"kefu: {message}", markup=False, highlight=False)
+    return typer.Exit(status)
+
+
+def print_json(value: Any) -> None:
+    """Any msgspec type as one line of JSON."""
+    typer.echo(msgspec.json.encode(value).decode())
+
+
+@contextmanager
+def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A function (done, total) that moves a bar on standard error."""
+    if quiet:
+        yield lambda done, total: None
+        return
+    columns = (
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=max(total, 1))

@@ -1,0 +1,43 @@
+"""`kefu views`: the read models in Postgres."""
+
+import typer
+from rich.table import Table
+
+from interfaces import bootstrap
+from interfaces.cli.options import AsJson, DataDir, settings_for
+from interfaces.cli.output import out, print_json, progress_bar
+
+app = typer.Typer(help="The read models in Postgres.", no_args_is_help=True)
+
+
+@app.command()
+def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Position, lag, rows and parked events; exit 1 if an event is parked."""
+    found = bootstrap.views_status(settings_for(data_dir))
+    if as_json:
+        print_json(found)
+    else:
+        out.print(
+            f"{found.schema}: position {found.position} of {found.durable_position},"
+            f" {found.lag} behind"
+        )
+        table = Table("view", "rows")
+        for name, rows in found.rows.items():
+            table.add_row(name, f"{rows:,}")
+        out.print(table)
+        for parked in found.parked:
+            out.print(f"parked: {parked.position} {parked.type} {parked.stream}: {parked.error}")
+    if found.parked:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rebuild(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Build the views anew from the log beside the running ones, then switch over."""
+    settings = settings_for(data_dir)
+    with progress_bar("rebuild", quiet=as_json) as progress:
+        found = bootstrap.views_rebuilt(settings, progress)
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"switched to {found.schema} at position {found.position}")

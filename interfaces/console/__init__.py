@@ -1,0 +1,1 @@
+"""The agents' console: static files, no build step."""

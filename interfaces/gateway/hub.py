@@ -1,0 +1,272 @@
+"""The hub: follows the end of the log in the web's event loop and tells subscribed sessions.
+
+A message's frame is encoded once, whoever gets it. What needs a row of the views (changes of the
+conversation list) is collected for a moment and read together.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from typing import Any, Final, Protocol
+
+import structlog
+
+from application import codec
+from application.codec import Envelope
+from application.ports.event_store import EventFeed, RecordedEvent
+from application.ports.views import Views
+from domain.access.events import TokenRevoked
+from domain.agent.events import AgentDeactivated, AgentRoleChanged
+from domain.conversation.events import DeliveryCursorMoved, ReadCursorMoved
+from domain.errors import InfrastructureError, Unavailable
+from domain.message.events import MessageEdited, MessageRecalled, MessageSent
+from interfaces import shapes
+from interfaces.gateway import frames
+from interfaces.gateway.subscription import Subscription
+
+_log = structlog.get_logger(__name__)
+
+_SLICE: Final = 500
+"""Events handled before other work of the event loop gets its turn."""
+_POLL_S: Final = 0.1
+"""The file watch wakes the hub; this is for systems without one."""
+_INBOX_S: Final = 0.25
+_VIEWS_WAIT_S: Final = 5.0
+
+
+class Listener(Protocol):
+    """A connection as the hub sees it."""
+
+    token_id: str
+    subject_id: str
+
+    def emit(self, frame: bytes) -> None:
+        """Queue a frame."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection."""
+
+
+class Forgetful(Protocol):
+    """A cache of identities."""
+
+    def forget(self, id: str) -> None: ...
+
+    def forget_subject(self, subject_id: str) -> None: ...
+
+
+class LiveStats:
+    """Plain numbers that a metrics collector reads."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.opened = 0
+        self.frames_in = 0
+        self.frames_out = 0
+        self.errors: Counter[str] = Counter()
+
+
+class LiveHub:
+    """Subscriptions of one process, and the log's end."""
+
+    def __init__(self, feed: EventFeed, views: Views, identities: Forgetful) -> None:
+        self.stats = LiveStats()
+        self.views = views
+        self.position = 0
+        """Everything up to here was told to whoever was subscribed then."""
+        self._feed = feed
+        self._identities = identities
+        self._listeners: set[Listener] = set()
+        self._subscriptions: dict[str, dict[Subscription, Listener]] = defaultdict(dict)
+        self._inbox: set[Listener] = set()
+        self._changed: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._pumping = False
+
+    async def open(self) -> None:
+        """Follow the log from its end."""
+        loop = asyncio.get_running_loop()
+        self.position = self._feed.durable_position()
+        loop.add_reader(self._feed.fileno(), self._readable)
+        self._tick()
+        self._spawn(self._tell_inbox_forever())
+
+    async def close(self) -> None:
+        """Stop; connections are closed by the server."""
+        asyncio.get_running_loop().remove_reader(self._feed.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._feed.close()
+
+    def lag(self) -> int:
+        """Durable events that were not looked at yet."""
+        return max(0, self._feed.durable_position() - self.position)
+
+    def join(self, listener: Listener) -> None:
+        """A connection is there."""
+        self._listeners.add(listener)
+        self.stats.connections += 1
+        self.stats.opened += 1
+
+    def leave(self, listener: Listener) -> None:
+        """A connection has gone."""
+        self._listeners.discard(listener)
+        self._inbox.discard(listener)
+        self.stats.connections -= 1
+
+    def subscribe(self, subscription: Subscription, listener: Listener) -> int:
+        """Tell the subscription everything from now on.
+
+        Returns:
+            The position up to which the replay must reach.
+        """
+        self._subscriptions[subscription.conversation_id][subscription] = listener
+        return self.position
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """No more."""
+        found = self._subscriptions.get(subscription.conversation_id)
+        if found is not None:
+            found.pop(subscription, None)
+            if not found:
+                del self._subscriptions[subscription.conversation_id]
+
+    def subscribe_inbox(self, listener: Listener) -> None:
+        """Tell the listener about changes of the conversation list."""
+        self._inbox.add(listener)
+
+    def tell(self, conversation_id: str, frame: bytes, sender: Listener) -> None:
+        """A passing thing, such as typing, to all subscribers but its sender."""
+        for subscription, listener in self._subscriptions.get(conversation_id, {}).items():
+            if listener is not sender:
+                subscription.other(frame)
+
+    # Following the log.
+
+    def _readable(self) -> None:
+        self._feed.drain()
+        self._pump()
+
+    def _tick(self) -> None:
+        self._pump()
+        self._timer = asyncio.get_running_loop().call_later(_POLL_S, self._tick)
+
+    def _pump(self) -> None:
+        if self._pumping:
+            return
+        try:
+            events = self._feed.read(self.position, _SLICE)
+        except InfrastructureError as error:
+            _log.error("hub.log_unreadable", error=error.detail)
+            return
+        for recorded in events:
+            try:
+                self._take(recorded)
+            except InfrastructureError as error:
+                _log.error("hub.event_skipped", position=recorded.position, error=error.detail)
+            self.position = recorded.position
+        if len(events) == _SLICE:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump_on)
+
+    def _pump_on(self) -> None:
+        self._pumping = False
+        self._pump()
+
+    def _take(self, recorded: RecordedEvent) -> None:
+        category, _, id = recorded.stream.partition("-")
+        if category == "conversation":
+            if self._inbox:
+                self._changed.add(id)
+            if id in self._subscriptions and "cursor" in recorded.type:
+                self._tell_cursor(id, codec.open_envelope(recorded))
+        elif category == "message":
+            if self._subscriptions:
+                self._tell_message(id, codec.open_envelope(recorded))
+        elif category in ("token", "agent"):
+            self._identity_changed(id, codec.open_envelope(recorded))
+
+    def _tell_message(self, message_id: str, envelope: Envelope) -> None:
+        event = envelope.event
+        assert isinstance(event, MessageSent | MessageEdited | MessageRecalled)
+        found = self._subscriptions.get(event.conversation_id)
+        if not found:
+            return
+        if isinstance(event, MessageSent):
+            shape = shapes.sent_message(event, message_id, envelope.position, envelope.recorded_us)
+            frame = frames.encode({"type": "message", **shape})
+            for subscription, listener in list(found.items()):
+                if event.private and not subscription.staff:
+                    continue
+                if not subscription.message(event.seq, frame):
+                    listener.end(1013, "too many messages during the replay; subscribe again")
+        else:
+            self._spawn(self._tell_update(event.conversation_id, event.seq, envelope.position))
+
+    async def _tell_update(self, conversation_id: str, seq: int, position: int) -> None:
+        """An edit or a recall: the row as it is now, once the views hold it."""
+        try:
+            await self.views.wait_for(position, _VIEWS_WAIT_S)
+            rows = await self.views.messages(
+                conversation_id, after_seq=seq - 1, limit=1, include_private=True
+            )
+        except Unavailable as error:
+            _log.warning("hub.update_not_told", conversation=conversation_id, error=error.detail)
+            return
+        for row in rows:
+            frame = frames.encode({"type": "message_updated", **shapes.message(row)})
+            for subscription in list(self._subscriptions.get(conversation_id, {})):
+                if not row.private or subscription.staff:
+                    subscription.other(frame)
+
+    def _tell_cursor(self, conversation_id: str, envelope: Envelope) -> None:
+        event = envelope.event
+        if not isinstance(event, ReadCursorMoved | DeliveryCursorMoved):
+            return
+        shape: dict[str, Any] = {
+            "type": "read" if isinstance(event, ReadCursorMoved) else "delivered",
+            "conversation_id": conversation_id,
+            "reader": {"kind": event.reader_kind.value, "id": event.reader_id},
+            "seq": event.seq,
+        }
+        frame = frames.encode(shape)
+        for subscription in list(self._subscriptions.get(conversation_id, {})):
+            subscription.other(frame)
+
+    def _identity_changed(self, id: str, envelope: Envelope) -> None:
+        match envelope.event:
+            case TokenRevoked():
+                self._identities.forget(id)
+                for listener in [x for x in self._listeners if x.token_id == id]:
+                    listener.end(4401, "the session has ended")
+            case AgentDeactivated() | AgentRoleChanged():
+                self._identities.forget_subject(id)
+                for listener in [x for x in self._listeners if x.subject_id == id]:
+                    listener.end(4401, "log in again")
+
+    # The conversation list.
+
+    async def _tell_inbox_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_INBOX_S)
+            changed, self._changed = self._changed, set()
+            if not changed or not self._inbox:
+                continue
+            try:
+                await self.views.wait_for(self.position, _VIEWS_WAIT_S)
+                rows = await self.views.conversations(list(changed))
+            except Unavailable:
+                self._changed |= changed  # told when the views are back
+                continue
+            for row in rows:
+                frame = frames.encode({"type": "conversation", **shapes.conversation(row)})
+                for listener in list(self._inbox):
+                    listener.emit(frame)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,62 @@
+"""What routes and sessions need, built once by the composition root."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from application.ports.core import Core, Receipt, Request
+from application.ports.event_store import EventFeed
+from application.ports.system import Clock, Ids, PasswordHasher
+from application.ports.views import Views
+from interfaces.gateway.hub import LiveHub
+from interfaces.http.authentication import Authenticator
+from interfaces.settings import Settings
+
+
+class Resource(Protocol):
+    """Something that the app opens when it starts and closes when it ends."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class CoreConnection(Core, Protocol):
+    """The core over a connection that may be down."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
+        """As `execute`, without a coroutine for each of thousands of messages."""
+
+
+@dataclass(frozen=True)
+class WebDependencies:
+    """Everything that the web role's routes use."""
+
+    settings: Settings
+    core: CoreConnection
+    views: Views
+    feed: EventFeed
+    hub: LiveHub
+    authenticator: Authenticator
+    clock: Clock
+    ids: Ids
+    passwords: PasswordHasher
+    widget_secret: bytes
+    gather_metrics: Callable[[], bytes]
+    resources: Sequence[Resource]
+
+
+def dependencies(connection: HTTPConnection) -> WebDependencies:
+    """The app's dependencies, for routes."""
+    found: WebDependencies = connection.app.state.dependencies
+    return found
+
+
+Deps = Annotated[WebDependencies, Depends(dependencies)]

@@ -1,0 +1,151 @@
+"""Errors as RFC 9457 problem documents; the only file that knows HTTP statuses of errors."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from application.ports.event_store import StoreReadOnly, WrongExpectedVersion
+from domain import errors
+
+_log = structlog.get_logger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final[dict[type[errors.KefuError], int]] = {
+    errors.InvalidInput: 422,
+    errors.IdempotencyKeyReused: 422,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    WrongExpectedVersion: 409,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.Busy: 503,
+    errors.Unavailable: 503,
+    StoreReadOnly: 503,
+}
+"""The nearest class in an error's ancestry counts; what is not here is a 500."""
+
+_RETRY_AFTER_S: Final = {503: 1}
+
+
+class TooManyRequests(errors.DomainError):
+    """A rate limit; here and not in the domain, because only the HTTP edge has one."""
+
+    code = "rate-limited"
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"Too many requests; try again in {retry_after_s} s.")
+        self.retry_after_s = retry_after_s
+
+
+class PayloadTooLarge(errors.DomainError):
+    """The body is over the limit."""
+
+    code = "payload-too-large"
+
+
+def status_of(error: errors.KefuError) -> int:
+    """HTTP status of an error."""
+    if isinstance(error, TooManyRequests):
+        return 429
+    if isinstance(error, PayloadTooLarge):
+        return 413
+    return next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    instance: str | None = None,
+    fields: Sequence[dict[str, str]] = (),
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A problem document (RFC 9457 section 3)."""
+    body: dict[str, Any] = {
+        "type": f"urn:kefu:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if instance is not None:
+        body["instance"] = instance
+    if fields:
+        body["errors"] = list(fields)
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def from_error(error: errors.KefuError, instance: str | None = None) -> JSONResponse:
+    """The problem document of an error."""
+    status = status_of(error)
+    headers: dict[str, str] = {}
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
+    elif status in _RETRY_AFTER_S:
+        headers["Retry-After"] = str(_RETRY_AFTER_S[status])
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    fields: list[dict[str, str]] = []
+    if isinstance(error, errors.InvalidInput) and error.field is not None:
+        fields = [{"detail": error.detail, "pointer": f"#/{error.field}"}]
+    return problem(
+        status, error.code, error.detail, instance=instance, fields=fields, headers=headers
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the app becomes a problem document."""
+
+    async def kefu_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, errors.KefuError)
+        return from_error(error, request.url.path)
+
+    async def validation_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        found = error.errors()
+        if any(one["type"] == "json_invalid" for one in found):
+            return problem(
+                400, "malformed-json", "The body is not JSON.", instance=request.url.path
+            )
+        fields = [{"detail": one["msg"], "pointer": _pointer(one["loc"])} for one in found]
+        detail = "; ".join(f"{f['pointer']}: {f['detail']}" for f in fields)
+        return problem(422, "invalid-input", detail, instance=request.url.path, fields=fields)
+
+    async def http_error(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        status = error.status_code
+        code = {400: "bad-request", 404: "not-found", 405: "method-not-allowed"}.get(
+            status, "http-error"
+        )
+        return problem(
+            status,
+            code,
+            str(error.detail),
+            instance=request.url.path,
+            headers=dict(error.headers) if error.headers else None,
+        )
+
+    async def bug(request: Request, error: Exception) -> JSONResponse:
+        correlation = getattr(request.state, "correlation_id", "unknown")
+        _log.error("http.failed", path=request.url.path, exc_info=error)
+        detail = f"kefu failed on this request; its log has more under {correlation}."
+        return problem(500, "internal-error", detail, instance=request.url.path)
+
+    app.add_exception_handler(errors.KefuError, kefu_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(Exception, bug)
+
+
+def _pointer(location: Sequence[Any]) -> str:
+    where, *path = location
+    prefix = "#" if where == "body" else f"{where}:"
+    return prefix + "".join(f"/{part}" for part in path)

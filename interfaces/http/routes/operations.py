@@ -1,0 +1,53 @@
+"""Health and metrics; `/healthz`, `/readyz` and `/metrics` hold nothing personal."""
+
+import asyncio
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from domain.errors import Unavailable
+from interfaces.http.authentication import public
+from interfaces.http.dependencies import Deps
+from interfaces.http.metrics import render
+
+router = APIRouter(tags=["operations"], dependencies=[Depends(public)])
+_VIEWS_TIMEOUT_S: Final = 2.0
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process is alive."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(deps: Deps) -> JSONResponse:
+    """200 when commands and reads work; the body says what does not."""
+    parts: dict[str, Any] = {
+        "core": "ok" if deps.core.connected else "unavailable",
+        "views": await _views(deps),
+        "log_position": deps.feed.durable_position(),
+        "fsync": "before every acknowledgement",
+    }
+    ready = parts["core"] == "ok" and parts["views"] == "ok"
+    return JSONResponse(
+        {"status": "ready" if ready else "unavailable", **parts}, 200 if ready else 503
+    )
+
+
+@router.get("/metrics")
+async def metrics(request: Request, deps: Deps) -> Response:
+    """All roles' metrics in Prometheus's text format."""
+    others = await asyncio.to_thread(deps.gather_metrics)
+    own = render(request.app.state.http_stats, deps.hub)
+    return Response(own + others, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _views(deps: Deps) -> str:
+    try:
+        async with asyncio.timeout(_VIEWS_TIMEOUT_S):
+            await deps.views.position()
+    except (Unavailable, TimeoutError):
+        return "unavailable"
+    return "ok"

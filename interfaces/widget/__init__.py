@@ -1,0 +1,1 @@
+"""The visitor's widget and the demo page: static files, no build step."""

@@ -1,0 +1,56 @@
+"""Role `automation`: what happens by itself; for now snoozed conversations that wake up."""
+
+import asyncio
+import contextlib
+import signal
+from typing import Final
+
+import structlog
+
+from application.commands.conversation import WakeConversation
+from application.ports.core import Core, Request
+from application.ports.system import Clock, Ids
+from application.ports.views import Views
+from domain.actors import SYSTEM
+from domain.errors import DomainError, InfrastructureError
+
+_log = structlog.get_logger(__name__)
+_PERIOD_S: Final = 1.0
+_BATCH: Final = 100
+
+
+async def run(core: Core, views: Views, clock: Clock, ids: Ids) -> None:
+    """Wake conversations until SIGTERM; survives a core or views that are down."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    _log.info("automation.ready")
+    failing = False
+    while not stop.is_set():
+        try:
+            await wake_due(core, views, clock, ids)
+            failing = False
+        except InfrastructureError as error:
+            if not failing:
+                _log.warning("automation.waiting", error=error.detail)
+            failing = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _PERIOD_S)
+
+
+async def wake_due(core: Core, views: Views, clock: Clock, ids: Ids) -> int:
+    """Send one command for every snoozed conversation whose time has come.
+
+    The views may be behind: the aggregate decides, and a second command says nothing new.
+
+    Returns:
+        Number of commands.
+    """
+    due = await views.snoozed_due(clock.now_us(), _BATCH)
+    for conversation_id in due:
+        try:
+            await core.execute(Request(WakeConversation(conversation_id), SYSTEM, ids.new()))
+        except DomainError as error:
+            _log.error("automation.refused", conversation=conversation_id, error=error.detail)
+    return len(due)

@@ -1,0 +1,84 @@
+"""Role `core`: the only writer of the log; decides commands and answers core queries."""
+
+import asyncio
+import hashlib
+import signal
+import sys
+import uuid
+from typing import Final, Protocol
+
+import structlog
+import uvloop
+
+from application.commands.agent import RegisterAgent
+from application.ports.core import Core, Request
+from application.ports.system import Ids, PasswordHasher
+from application.queries.core import FindCredentials
+from domain.actors import SYSTEM, Role
+from interfaces.settings import Settings
+
+_log = structlog.get_logger(__name__)
+_SWITCH_INTERVAL_S: Final = 0.001
+"""The log's writer thread comes back from the disk into a busy event loop; the default of 5 ms
+would be most of its time."""
+
+FIRST_ADMINISTRATOR: Final = str(
+    uuid.UUID(bytes=hashlib.sha256(b"kefu first administrator").digest()[:16], version=4)
+)
+"""Always the same id, so that a crash during the first start can't make two of them."""
+
+
+class CoreProcess(Protocol):
+    """What the composition root builds for this role."""
+
+    core: Core
+    ids: Ids
+    passwords: PasswordHasher
+
+    async def start(self) -> None:
+        """Open log and socket."""
+
+    async def close(self) -> None:
+        """Finish what was taken, release everything."""
+
+
+def run(settings: Settings, process: CoreProcess) -> int:
+    """Serve until SIGTERM; returns the exit status."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    uvloop.run(_run(settings, process))
+    return 0
+
+
+async def _run(settings: Settings, process: CoreProcess) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await process.start()
+    await _ensure_administrator(settings, process)
+    _log.info("core.ready")
+    await stop.wait()
+    await process.close()
+    _log.info("core.stopped")
+
+
+async def _ensure_administrator(settings: Settings, process: CoreProcess) -> None:
+    """At the first start there is nobody who could log in: make one."""
+    if await process.core.query(FindCredentials(settings.admin_email)) is not None:
+        return
+    password = settings.admin_password or process.ids.secret()[:20]
+    one_time = settings.admin_password is None
+    register = RegisterAgent(
+        FIRST_ADMINISTRATOR,
+        settings.admin_email,
+        "Administrator",
+        Role.ADMIN,
+        await asyncio.to_thread(process.passwords.hash, password),
+        one_time,
+    )
+    before = await process.core.execute(Request(register, SYSTEM, "first-start"))
+    _log.info("core.first_administrator", email=settings.admin_email, position=before.position)
+    if one_time:
+        # Printed once, never logged: it is stored as a hash only.
+        print(f"first administrator: {settings.admin_email}", flush=True)
+        print(f"one-time password:   {password}", flush=True)
