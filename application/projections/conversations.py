@@ -54,6 +54,7 @@ def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
                 row.last_public_seq = event.seq
             if event.author_kind is ActorKind.VISITOR:
                 row.unread_count += 1
+                changes.unsent.add((id, event.seq))
         case ConversationAssigned(assignee_id=assignee_id):
             row.assignee_id = assignee_id
         case ConversationUnassigned():

@@ -33,6 +33,7 @@ def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
                 position=envelope.position,
             )
             changes.new_messages.add(key)
+            changes.unsent.discard(key)
         case MessageEdited() | MessageRecalled():
             key = (event.conversation_id, event.seq)
             row = changes.records.messages.get(key) or before.messages[key]

@@ -121,4 +121,6 @@ class Changes:
     """Messages that were not there before."""
     recount_unread: set[str] = field(default_factory=set)
     """Conversations whose unread messages must be counted anew."""
+    unsent: set[MessageKey] = field(default_factory=set)
+    """Visitors' messages accepted in this batch and sent in the next one: unread all the same."""
     parked: list[ParkedEvent] = field(default_factory=list)

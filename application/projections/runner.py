@@ -18,7 +18,7 @@ from application.ports.event_store import EventFeed, RecordedEvent
 from application.ports.projection_store import BadRow, ProjectionStore
 from application.projections import agents, api_keys, contacts, conversations, messages
 from application.projections.records import Changes, Keys, ParkedEvent, Records
-from domain.errors import Unavailable
+from domain.errors import Conflict, Unavailable
 
 _log = structlog.get_logger(__name__)
 
@@ -80,9 +80,16 @@ class ProjectionRunner:
             except Unavailable as error:
                 self._position = None  # whether the last batch was committed is not known
                 self.stats.failures += 1
+                self._measure_lag(self.stats.position)
                 _log.warning("projector.database_unavailable", error=error.detail, retry_s=delay)
                 _wait(delay, stop)
                 delay = min(2 * delay, _LAST_RETRY_S)
+                continue
+            except Conflict as error:
+                # A rebuild has switched, or another projector was first: go on from there.
+                self._position = None
+                _log.warning("projector.position_moved", error=error.detail)
+                _wait(_FIRST_RETRY_S, stop)
                 continue
             if not advanced:
                 assert self._position is not None
@@ -103,28 +110,30 @@ class ProjectionRunner:
 
         Raises:
             Unavailable: the database does not answer; nothing or all of the batch was written.
+            Conflict: the read models are elsewhere by now; nothing was written.
         """
         if self._position is None:
             self._position = self._store.position()
         events = self._feed.read(self._position, self._batch_events)
-        durable = self._feed.durable_position()
         if not events:
-            self.stats.position = self._position
-            self.stats.lag_events = max(0, durable - self._position)
+            self._measure_lag(self._position)
             return False
         started = time.perf_counter()
         self._project(events)
         self.stats.seconds += time.perf_counter() - started
         self.stats.batches += 1
         self.stats.events += len(events)
-        self.stats.position = self._position
-        self.stats.lag_events = max(0, durable - self._position)
+        self._measure_lag(self._position)
         return True
+
+    def _measure_lag(self, position: int) -> None:
+        self.stats.position = position
+        self.stats.lag_events = max(0, self._feed.durable_position() - position)
 
     def _project(self, events: Sequence[RecordedEvent]) -> None:
         assert self._position is not None
-        changes = fold(events, self._store.load)
         try:
+            changes = fold(events, self._store.load)
             self._store.commit(changes, self._position, events[-1].position)
         except BadRow as error:
             # One event of the batch holds what the database refuses: find it by halving.

@@ -101,7 +101,7 @@ class PostgresProjectionStore:
                 contacts = map(_contact_row, records.contacts.values())
                 _upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
             if changes.recount_unread:
-                _recount(connection, changes.recount_unread)
+                _recount(connection, changes)
             for parked in changes.parked:
                 connection.execute(
                     "INSERT INTO parked_events VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
@@ -221,13 +221,17 @@ def _upsert(
     )
 
 
-def _recount(connection: schema.Connection, conversations: Iterable[str]) -> None:
+def _recount(connection: schema.Connection, changes: Changes) -> None:
+    pending = dict.fromkeys(changes.recount_unread, 0)
+    for id, seq in changes.unsent:
+        if id in pending and seq > changes.records.conversations[id].agent_read_seq:
+            pending[id] += 1
     connection.execute(
-        "UPDATE conversations c SET unread_count ="
+        "UPDATE conversations c SET unread_count = pending.n +"
         " (SELECT count(*) FROM messages m WHERE m.conversation_id = c.id"
         "  AND m.seq > c.agent_read_seq AND m.author_kind = 'visitor')"
-        " WHERE c.id = ANY(%s)",
-        (list(conversations),),
+        " FROM unnest(%s::text[], %s::int[]) AS pending(id, n) WHERE c.id = pending.id",
+        (list(pending), list(pending.values())),
     )
 
 
