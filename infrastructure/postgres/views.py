@@ -17,11 +17,13 @@ from application.ports.views import (
     Page,
 )
 from domain.actors import Role, Scope
-from domain.errors import Unavailable
+from domain.errors import InvalidInput, Unavailable
 from infrastructure.postgres import queries, search
 
 _TIMEOUT_S: Final = 2.0
 _STATEMENT_TIMEOUT_MS: Final = 5_000
+_ANSWER_TIMEOUT_S: Final = 8.0
+"""Beyond the two above: a server that is reachable and says nothing."""
 _POLL_S: Final = 0.005
 
 
@@ -228,7 +230,7 @@ class PostgresViews:
 
     async def _fetch(self, query: str, values: Sequence[Any] | dict[str, Any]) -> list[Any]:
         try:
-            async with self._pool.connection() as connection:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S), self._pool.connection() as connection:
                 cursor = await connection.execute(query.encode(), values)
                 return await cursor.fetchall()
         except (
@@ -238,8 +240,11 @@ class PostgresViews:
             psycopg.errors.InvalidSchemaName,
             PoolTimeout,
             TooManyRequests,
+            TimeoutError,
         ) as error:
             raise Unavailable("The views are not available at the moment; try again.") from error
+        except (psycopg.DataError, UnicodeEncodeError) as error:
+            raise InvalidInput("The request holds characters that no text may hold.") from error
 
 
 def _is_text(id: str) -> bool:
