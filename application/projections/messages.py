@@ -15,11 +15,18 @@ def keys(envelope: Envelope, found: Keys) -> None:
 
 
 def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
-    """Change the row; raises KeyError for a change of a message that was never sent."""
+    """Change the row.
+
+    Raises:
+        KeyError: a change of a message that was never sent.
+        ValueError: its place in the conversation is taken.
+    """
     event = envelope.event
     match event:
         case MessageSent():
             key = (event.conversation_id, event.seq)
+            if key in changes.new_messages:
+                raise ValueError(f"seq {event.seq} of {event.conversation_id} is taken")
             changes.records.messages[key] = MessageRecord(
                 conversation_id=event.conversation_id,
                 seq=event.seq,

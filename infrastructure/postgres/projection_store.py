@@ -31,6 +31,20 @@ CONNECT_TIMEOUT_S: Final = 2
 _MESSAGE_COLUMNS: Final = (*MessageRecord.__struct_fields__, "search")
 _CONTACT_COLUMNS: Final = (*ContactRecord.__struct_fields__, "search")
 
+_REFUSED: Final = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,  # an OperationalError, and yet of the data: too long
+    UnicodeEncodeError,
+)
+_DOWN: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    # The schema was dropped between two statements: a rebuild has switched to another.
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+)
+
 Row = Sequence[Any]
 
 
@@ -127,11 +141,11 @@ class PostgresProjectionStore:
                 self._name = ""
             self._follow_switch(self._connection)
             yield self._connection
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except _REFUSED as error:
+            raise BadRow(f"{type(error).__name__}: {error}") from error
+        except _DOWN as error:
             self.close()
             raise Unavailable(f"The views' database does not answer: {error}") from error
-        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as error:
-            raise BadRow(f"{type(error).__name__}: {error}") from error
 
     def _follow_switch(self, connection: schema.Connection) -> None:
         name = self._fixed or (schema.active(connection) if self._name else None)
