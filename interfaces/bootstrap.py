@@ -57,12 +57,16 @@ class CoreRole:
         )
 
     async def start(self) -> None:
-        """Start the command bus and listen for commands."""
-        settings = self._settings
-        settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._bus = CommandBus(self._log, SystemClock(), queue_limit=settings.queue_limit)
+        """Start the command bus."""
+        limit = self._settings.queue_limit
+        self._bus = CommandBus(self._log, SystemClock(), queue_limit=limit)
         self.core: Core = self._bus
         self._bus.start()
+
+    async def listen(self) -> None:
+        """Take commands over the socket, and answer scrapes."""
+        settings = self._settings
+        settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._server = CoreServer(self._bus)
         await self._server.start(settings.core_socket)
         render = collectors.renderer(lambda: collectors.core_families(self._bus.stats, self._log))

@@ -12,7 +12,7 @@ from domain.errors import Forbidden, OwnAccount
 
 
 class RegisterAgent(msgspec.Struct, frozen=True, tag=True):
-    """A new agent. Answer: `agent_id`."""
+    """A new agent. Answer: `agent_id`, and whether it was `created` now."""
 
     agent_id: str
     email: str
@@ -45,6 +45,8 @@ def register_agent(uow: UnitOfWork, command: RegisterAgent, actor: Actor) -> dic
     claim_id = agents.email_claim_id(command.email)
     claim = uow.load(agents.EMAIL_DECIDER, claim_id)
     agent = uow.load(agents.DECIDER, command.agent_id)
+    if agent.email is not None:
+        return {"agent_id": agent.id, "created": False}
     uow.stage(agents.EMAIL_DECIDER, claim_id, agents.claim_email(claim, agent.id))
     uow.stage(
         agents.DECIDER,
@@ -58,7 +60,7 @@ def register_agent(uow: UnitOfWork, command: RegisterAgent, actor: Actor) -> dic
             one_time=command.one_time,
         ),
     )
-    return {"agent_id": agent.id}
+    return {"agent_id": agent.id, "created": True}
 
 
 def set_password(uow: UnitOfWork, command: SetPassword, actor: Actor) -> dict[str, Any]:

@@ -36,7 +36,10 @@ class CoreProcess(Protocol):
     passwords: PasswordHasher
 
     async def start(self) -> None:
-        """Open log and socket."""
+        """Begin to take commands from this process."""
+
+    async def listen(self) -> None:
+        """Take commands from other processes too."""
 
     async def close(self) -> None:
         """Finish what was taken, release everything."""
@@ -56,6 +59,7 @@ async def _run(settings: Settings, process: CoreProcess) -> None:
         loop.add_signal_handler(number, stop.set)
     await process.start()
     await _ensure_administrator(settings, process)
+    await process.listen()
     _log.info("core.ready")
     await stop.wait()
     await process.close()
@@ -76,8 +80,10 @@ async def _ensure_administrator(settings: Settings, process: CoreProcess) -> Non
         await asyncio.to_thread(process.passwords.hash, password),
         one_time,
     )
-    before = await process.core.execute(Request(register, SYSTEM, "first-start"))
-    _log.info("core.first_administrator", email=settings.admin_email, position=before.position)
+    receipt = await process.core.execute(Request(register, SYSTEM, "first-start"))
+    if not receipt.result["created"]:
+        return  # there is one, with another address than the setting says now
+    _log.info("core.first_administrator", email=settings.admin_email)
     if one_time:
         # Printed once, never logged: it is stored as a hash only.
         print(f"first administrator: {settings.admin_email}", flush=True)
