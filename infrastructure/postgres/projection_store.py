@@ -151,6 +151,8 @@ class PostgresProjectionStore:
         name = self._fixed or (schema.active(connection) if self._name else None)
         name = name or schema.ensure(connection)
         if name != self._name:
+            if self._fixed is None and schema.active_version(connection) != schema.VERSION:
+                raise Unavailable("The views are of another version; run `kefu views rebuild`.")
             path = sql.SQL("SET search_path TO {}").format(sql.Identifier(name))
             connection.execute(path)
             self._name = name

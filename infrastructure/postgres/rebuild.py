@@ -1,6 +1,7 @@
 """Rebuilding the views beside the running ones, and looking at their state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -9,7 +10,7 @@ from psycopg import sql
 
 from application.ports.event_store import EventFeed
 from application.projections.runner import ProjectionRunner
-from domain.errors import Unavailable
+from domain.errors import Conflict, Unavailable
 from infrastructure.postgres import schema
 from infrastructure.postgres.projection_store import CONNECT_TIMEOUT_S, PostgresProjectionStore
 
@@ -17,6 +18,7 @@ Progress = Callable[[int, int], None]
 """Called with (positions done, positions in all)."""
 
 _NEAR_EVENTS: Final = 1_000
+_SWITCH_TRIES: Final = 100
 _COUNTED = ("conversations", "messages", "contacts", "agents", "api_keys")
 
 
@@ -68,13 +70,17 @@ def status(url: str, feed: EventFeed) -> ViewsStatus:
 def rebuild(url: str, feed: EventFeed, progress: Progress) -> ViewsStatus:
     """Build a new set of views from the log, switch to it when it has caught up, drop the old.
 
-    Readers and the running projector go on with the old set until the switch.
+    Readers and the running projector go on with the old set until the switch, after which no
+    reader sees less than before.
 
     Raises:
+        Conflict: another rebuild is running.
         Unavailable: the database does not answer; the old views are as they were.
     """
     with _connect(url) as connection:
         schema.ensure(connection)
+        if not schema.lock_rebuild(connection):
+            raise Conflict("Another rebuild is running; wait for its end.")
         for leftover in schema.inactive(connection):
             schema.drop(connection, leftover)
         name = schema.create(connection)
@@ -83,10 +89,7 @@ def rebuild(url: str, feed: EventFeed, progress: Progress) -> ViewsStatus:
             runner = ProjectionRunner(feed, store)
             total = feed.durable_position()
             runner.catch_up(total, lambda done: progress(done, total))
-            # Events went on meanwhile; go after them until the end is in sight.
-            while feed.durable_position() - runner.stats.position > _NEAR_EVENTS:
-                runner.catch_up(feed.durable_position())
-            before = schema.activate(connection, name)
+            before = _switch(connection, name, runner, feed)
         finally:
             store.close()
         if before is not None:
@@ -94,8 +97,26 @@ def rebuild(url: str, feed: EventFeed, progress: Progress) -> ViewsStatus:
     return status(url, feed)
 
 
-def _connect(url: str) -> schema.Connection:
+def _switch(
+    connection: schema.Connection, name: str, runner: ProjectionRunner, feed: EventFeed
+) -> str | None:
+    for _ in range(_SWITCH_TRIES):
+        # Events went on meanwhile; go after them until the end is in sight.
+        while feed.durable_position() - runner.stats.position > _NEAR_EVENTS:
+            runner.catch_up(feed.durable_position())
+        try:
+            with connection.transaction():
+                runner.catch_up(schema.hold(connection))
+                return schema.activate(connection, name)
+        except psycopg.errors.LockNotAvailable:
+            continue
+    raise Unavailable("The views are too busy for the switch; rebuild at a quieter time.")
+
+
+@contextmanager
+def _connect(url: str) -> Iterator[schema.Connection]:
     try:
-        return psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
-    except psycopg.OperationalError as error:
+        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+            yield connection
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise Unavailable(f"The views' database does not answer: {error}") from error

@@ -23,6 +23,11 @@ TABLES: Final = (
 VERSION: Final = 1
 """Of views.sql: another one means that the views are rebuilt."""
 _LOCK: Final = 0x6B656675  # "kefu": one projector changes schemas at a time
+_HOLD_TIMEOUT: Final = "5s"
+"""For a batch of the projector to end."""
+_SWITCH_TIMEOUT: Final = "200ms"
+"""Readers lock the stable names in an order of their own. Giving up before `deadlock_timeout` (1 s)
+means that the switch is tried again, and never that a reader's query fails."""
 
 Connection = psycopg.Connection[Any]
 
@@ -78,14 +83,42 @@ def create(connection: Connection) -> str:
     return name
 
 
+def lock_rebuild(connection: Connection) -> bool:
+    """Become the one rebuild of this database until the connection ends; False: there is one."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s, 1)", (_LOCK,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def hold(connection: Connection) -> int:
+    """Let nobody move the active schema's position until the end of the transaction.
+
+    Returns:
+        That position.
+
+    Raises:
+        LockNotAvailable: a batch takes too long; roll back, and try again.
+    """
+    name = active(connection)
+    assert name is not None
+    tracking = sql.Identifier(name, "tracking")
+    connection.execute(sql.SQL("SET LOCAL lock_timeout TO {}").format(_HOLD_TIMEOUT))
+    connection.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(tracking))
+    row = connection.execute(sql.SQL("SELECT position FROM {}").format(tracking)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def activate(connection: Connection, name: str) -> str | None:
     """Let readers see this schema from now on.
 
     Returns:
         Name of the schema that was active before.
+
+    Raises:
+        LockNotAvailable: readers are at work; try again.
     """
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        connection.execute(sql.SQL("SET LOCAL lock_timeout TO {}").format(_SWITCH_TIMEOUT))
         before = active(connection)
         connection.execute("UPDATE kefu.schemas SET active = (number = %s)", (_number(name),))
         for table in TABLES:

@@ -237,6 +237,7 @@ class PostgresViews:
             psycopg.OperationalError,
             psycopg.InterfaceError,
             psycopg.errors.UndefinedTable,
+            psycopg.errors.UndefinedColumn,  # the views of another version, until their rebuild
             psycopg.errors.InvalidSchemaName,
             PoolTimeout,
             TooManyRequests,
