@@ -194,7 +194,13 @@ class World:
         return await self.bus.execute(Request(command, actor, "test"))
 
     def connect(self, query: str = "", **options: Any) -> connect:
-        options = {"subprotocols": ["kefu.v1"], "compression": None, **options}
+        # No bound on its queue: a client that closes while it is full waits for its time-out.
+        options = {
+            "subprotocols": ["kefu.v1"],
+            "compression": None,
+            "max_queue": None,
+            **options,
+        }
         return connect(f"ws://127.0.0.1:{self.port}/ws{query}", **options)
 
     async def visitor(self, *, expires_in_s: float = 3600.0) -> Person:
@@ -248,7 +254,7 @@ async def world_in(directory: Path) -> AsyncIterator[World]:
 
 async def tell(socket: ClientConnection, **frame: Any) -> None:
     """Send a frame."""
-    await socket.send(json.dumps(frame))
+    await socket.send(json.dumps(frame, ensure_ascii=False))
 
 
 async def hear(socket: ClientConnection, type: str | None = None) -> dict[str, Any]:
