@@ -97,7 +97,7 @@ def decode(text: str | bytes) -> ClientFrame:
         return _decoder.decode(text)
     except msgspec.ValidationError as error:
         raise BadFrame(str(error), _ref_of(text)) from None
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise NotJson from None
 
 
@@ -113,6 +113,10 @@ def error(code: str, detail: str, ref: str | None = None) -> bytes:
 
 def _ref_of(text: str | bytes) -> str | None:
     """The ref of a bad frame, so that the client knows which one was refused."""
-    found = msgspec.json.decode(text)
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        # The decoder stops at the first thing that is wrong, and the text goes on to be broken.
+        raise NotJson from None
     ref = found.get("ref") if isinstance(found, dict) else None
     return ref if isinstance(ref, str) and len(ref) <= 64 else None

@@ -207,15 +207,18 @@ class LiveHub:
             self._spawn(self._tell_update(event.conversation_id, event.seq, envelope.position))
 
     async def _tell_update(self, conversation_id: str, seq: int, position: int) -> None:
-        """An edit or a recall: the row as it is now, once the views hold it."""
-        try:
-            await self.views.wait_for(position, _VIEWS_WAIT_S)
-            rows = await self.views.messages(
-                conversation_id, after_seq=seq - 1, limit=1, include_private=True
-            )
-        except Unavailable as error:
-            _log.warning("hub.update_not_told", conversation=conversation_id, error=error.detail)
-            return
+        """An edit or a recall: the row as it is now, as soon as the views hold it."""
+        while True:
+            try:
+                await self.views.wait_for(position, _VIEWS_WAIT_S)
+                rows = await self.views.messages(
+                    conversation_id, after_seq=seq - 1, limit=1, include_private=True
+                )
+                break
+            except Unavailable:
+                if conversation_id not in self._subscriptions:
+                    return  # whoever subscribes later is shown the row by the replay
+                await asyncio.sleep(_INBOX_S)
         for row in rows:
             frame = frames.encode({"type": "message_updated", **shapes.message(row)})
             for subscription in list(self._subscriptions.get(conversation_id, {})):

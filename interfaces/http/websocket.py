@@ -36,6 +36,9 @@ SUBPROTOCOL: Final = "kefu.v1"
 _BEARER: Final = "bearer."
 _MAX_OUTPUT_BYTES: Final = 1024 * 1024
 _REPLAY_PAGE: Final = 200
+_REPLAY_BYTES: Final = 128 * 1024
+"""A replay waits while more than this is to be written, so that it never counts as too slow."""
+_CLOSE_S: Final = 2.0
 _VIEWS_WAIT_S: Final = 5.0
 
 router = APIRouter()
@@ -87,41 +90,58 @@ class _Connection:
         self._wake = asyncio.Event()
         self._closing: Close | None = None
         self._subscriptions: dict[str, Subscription] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._replays: dict[Subscription, asyncio.Task[None]] = {}
+        self._room = asyncio.Event()
+        """Set while there is little to write: a replay may go on."""
+        self._room.set()
+        self._ended = asyncio.Event()
 
     async def run(self) -> None:
         """Until either side closes."""
         loop = asyncio.get_running_loop()
         self._hub.join(self)
         expiry = self._watch_expiry(loop)
+        reader = asyncio.create_task(self._read())
         writer = asyncio.create_task(self._write())
+        ended = asyncio.create_task(self._ended.wait())
         try:
-            await self._read()
+            await asyncio.wait((reader, ended), return_when=asyncio.FIRST_COMPLETED)
+            if self._closing is not None:
+                # The close frame goes out behind what is being written. A client that reads
+                # nothing would hold that up for ever: then the connection is just dropped.
+                await asyncio.wait((writer,), timeout=_CLOSE_S)
         finally:
             if expiry is not None:
                 expiry.cancel()
-            for subscription in self._subscriptions.values():
-                self._hub.unsubscribe(subscription)
+            for conversation_id in list(self._subscriptions):
+                self._unfollow(conversation_id)
             self._hub.leave(self)
-            for task in (writer, *self._tasks):
+            for task in (reader, writer, ended):
                 task.cancel()
+        if reader.done() and not reader.cancelled():
+            reader.result()
 
     def emit(self, frame: bytes) -> None:
         """As `Listener.emit`."""
+        if self._closing is not None:
+            return
         self._output.append(frame)
         self._output_bytes += len(frame)
         if self._output_bytes > _MAX_OUTPUT_BYTES:
             self.end(CLOSE_TRY_AGAIN, "too slow; come back and go on after your last seq")
+        elif self._output_bytes > _REPLAY_BYTES:
+            self._room.clear()
         self._wake.set()
 
     def end(self, code: int, reason: str) -> None:
         """As `Listener.end`."""
         self._closing = self._closing or Close(code, reason)
         self._wake.set()
+        self._ended.set()
 
     async def _read(self) -> None:
         stats, session = self._hub.stats, self._session
-        while True:
+        while self._closing is None:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
@@ -134,14 +154,17 @@ class _Connection:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            output, self._output, self._output_bytes = self._output, [], 0
+            output, self._output = self._output, []
             try:
+                for frame in output:
+                    await self._socket.send_text(frame.decode())
+                    self._output_bytes -= len(frame)
+                stats.frames_out += len(output)
+                if self._output_bytes <= _REPLAY_BYTES:
+                    self._room.set()
                 if self._closing is not None:
                     await self._close(self._closing)
                     return
-                for frame in output:
-                    await self._socket.send_text(frame.decode())
-                stats.frames_out += len(output)
             except (WebSocketDisconnect, RuntimeError):
                 return  # the reader sees the disconnect and cleans up
 
@@ -204,13 +227,16 @@ class _Connection:
         self._subscriptions[effect.conversation_id] = subscription
         upto = self._hub.subscribe(subscription, self)
         task = asyncio.create_task(self._replay(subscription, upto))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._replays[subscription] = task
+        task.add_done_callback(lambda _: self._replays.pop(subscription, None))
 
     def _unfollow(self, conversation_id: str) -> None:
         subscription = self._subscriptions.pop(conversation_id, None)
         if subscription is not None:
             self._hub.unsubscribe(subscription)
+            replay = self._replays.pop(subscription, None)
+            if replay is not None and replay is not asyncio.current_task():
+                replay.cancel()
 
     async def _replay(self, subscription: Subscription, upto: int) -> None:
         views, id = self._deps.views, subscription.conversation_id
@@ -226,6 +252,7 @@ class _Connection:
                     include_private=subscription.staff,
                 )
                 for row in rows:
+                    await self._room.wait()
                     frame = frames.encode({"type": "message", **message_shape(row)})
                     subscription.replayed(row.seq, frame)
                 if len(rows) < _REPLAY_PAGE:

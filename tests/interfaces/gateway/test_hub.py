@@ -217,7 +217,6 @@ async def test_an_identity_that_changed_is_not_remembered(world: World) -> None:
     assert (await world.authenticator.authenticate(agent.secret)).actor.role is Role.AUDITOR
 
 
-@pytest.mark.xfail(strict=True, reason="hub._tell_update logs and drops when the views are down")
 async def test_a_recall_is_told_after_the_views_were_down(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 
-import pytest
 from websockets.asyncio.client import ClientConnection
 
 from application.commands.message import EditMessage, RecallMessage
@@ -182,7 +181,6 @@ async def test_after_an_unsubscribe_nothing_comes(world: World) -> None:
         assert (await hear(socket))["type"] == "pong"
 
 
-@pytest.mark.xfail(strict=True, reason="_unfollow does not stop the replay that is under way")
 async def test_an_unsubscribe_stops_the_replay_under_way(world: World) -> None:
     visitor = await world.visitor()
     await visitor.says("hello")
@@ -204,7 +202,6 @@ async def test_an_unsubscribe_stops_the_replay_under_way(world: World) -> None:
     assert {frame["type"] for frame in heard} == {"pong"}
 
 
-@pytest.mark.xfail(strict=True, reason="the replay of the replaced subscription goes on beside it")
 async def test_a_repeated_subscribe_replaces_the_first_and_gives_each_message_once(
     world: World,
 ) -> None:

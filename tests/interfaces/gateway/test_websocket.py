@@ -122,7 +122,6 @@ async def test_a_frame_over_64_kib_closes_with_1009_and_one_below_does_not(world
         assert await close_code(socket) == 1009
 
 
-@pytest.mark.xfail(strict=True, reason="a frame that is bad and broken kills the connection: 1006")
 async def test_a_bad_and_broken_frame_closes_with_1007(world: World) -> None:
     visitor = await world.visitor()
     async with visitor.connect() as socket:
@@ -324,9 +323,6 @@ def _flood(raw: sockets.socket, frames: int) -> int:
     return frames
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_Connection.emit goes on after 1 MB, and its writer waits for the client"
-)
 async def test_a_client_that_never_reads_costs_bounded_memory(world: World) -> None:
     visitor = await world.visitor()
     raw = await asyncio.to_thread(_raw_connection, world, visitor)
@@ -338,9 +334,6 @@ async def test_a_client_that_never_reads_costs_bounded_memory(world: World) -> N
         raw.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="one page of the replay is over the output's cap, so it never gets through"
-)
 async def test_a_history_longer_than_the_output_cap_is_replayed(world: World) -> None:
     visitor = await world.visitor()
     for number in range(150):
