@@ -3,32 +3,27 @@
 All that is known of the wheel is in `_bin`. It listens on a Unix socket only, in a directory that
 only its owner can enter, so it needs no password. A server that a killed parent left behind is
 found by its pid file and reused.
-
-Postgres refuses to run as root. For root it runs in a user namespace (user_namespaces(7)) in which
-root is `nobody`: no system user is made and no directory is opened to others.
 """
 
-import ctypes
 import hashlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from domain.errors import Unavailable
+from infrastructure.postgres.unprivileged import leave_root
 
 _USER: Final = "kefu"
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 5.0
 _MAX_SOCKET_PATH: Final = 100
-_CLONE_NEWUSER: Final = 0x10000000
-_NOBODY: Final = 65534
 
 _OPTIONS: Final = {
     "listen_addresses": "",
@@ -73,17 +68,21 @@ class EmbeddedPostgres:
         Raises:
             Unavailable: it does not start; the message says where its log is.
         """
-        if self.pid is not None:
-            self._wait_ready()
+        found = self.pid
+        if found is not None:
+            self._wait_ready(found)
             return True
+        self._reap()
         self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (self.directory / "PG_VERSION").exists():
             self._initialise()
-        self._socket_directory().mkdir(mode=0o700, parents=True, exist_ok=True)
-        options = {**_OPTIONS, "unix_socket_directories": str(self._socket_directory())}
+        sockets = self._own_socket_directory()
+        _make_private(sockets)
+        options = {**_OPTIONS, "unix_socket_directories": str(sockets)}
         command = [str(_bin("postgres")), "-D", str(self.directory)]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
+        prepare = leave_root(_bin("postgres"), self.directory)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -92,15 +91,16 @@ class EmbeddedPostgres:
                 stderr=log,
                 # Signals meant for kefu's process group must not stop it before the projector.
                 start_new_session=True,
-                preexec_fn=_leave_root(),
+                preexec_fn=prepare,
             )
-        self._wait_ready()
+        self._wait_ready(self._process.pid)
         return False
 
     def stop(self) -> None:
         """Stop the server with a fast shutdown, whoever started it."""
         pid = self.pid
         if pid is None:
+            self._reap()
             return
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + _STOP_TIMEOUT_S
@@ -111,12 +111,20 @@ class EmbeddedPostgres:
             time.sleep(0.02)
         if self._process is not None:
             self._process.wait()
+            self._process = None
 
     def running(self, pid: int) -> bool:
         """Whether the server with this pid still runs; reaps it if it was our child."""
         if self._process is not None and self._process.pid == pid:
             return self._process.poll() is None
         return _is_postgres(pid)
+
+    def _reap(self) -> None:
+        """End what an earlier start left: Postgres takes a zombie of this pid for a server."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def _initialise(self) -> None:
         command = [
@@ -127,7 +135,7 @@ class EmbeddedPostgres:
             command,
             capture_output=True,
             text=True,
-            preexec_fn=_leave_root(),
+            preexec_fn=leave_root(_bin("initdb"), self.directory),
             check=False,
         )
         if done.returncode != 0:
@@ -137,6 +145,9 @@ class EmbeddedPostgres:
         lines = self._pid_file()
         if len(lines) > 4 and lines[4].strip():
             return Path(lines[4].strip())
+        return self._own_socket_directory()
+
+    def _own_socket_directory(self) -> Path:
         own = self.directory.parent / "run" / "postgres"
         if len(str(own)) <= _MAX_SOCKET_PATH:
             return own
@@ -150,15 +161,17 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return []
 
-    def _wait_ready(self) -> None:
+    def _wait_ready(self, pid: int) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
             lines = self._pid_file()
-            if len(lines) > 7 and lines[7].strip() == "ready":
+            # A killed server leaves its file behind, which says that it is ready.
+            if len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready":
                 return
-            if self._process is not None and self._process.poll() is not None:
+            if not self.running(pid):
                 break
             time.sleep(0.02)
+        self._reap()
         raise Unavailable(f"The embedded Postgres does not start; see {self._log}.")
 
 
@@ -168,6 +181,14 @@ def _bin(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise Unavailable("No embedded Postgres on this system; set KEFU_DATABASE_URL.")
     return Path(spec.origin).parent / "pginstall" / "bin" / name
+
+
+def _make_private(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = directory.lstat()
+    # Under /tmp somebody else may have been there first, waiting for our connections.
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise Unavailable(f"{directory} is not a private directory of ours; remove it.")
 
 
 def _is_postgres(pid: int) -> bool:
@@ -185,18 +206,3 @@ def _is_postgres(pid: int) -> bool:
         return False
     # A pid file outlives a power cut, and its pid may be another program's by then.
     return "Name:\tpostgres\n" in status and "State:\tZ" not in status
-
-
-def _leave_root() -> Callable[[], None] | None:
-    if os.geteuid() != 0:
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def become_nobody() -> None:
-        if libc.unshare(_CLONE_NEWUSER) != 0:
-            raise OSError(ctypes.get_errno(), "no user namespace: run kefu as an ordinary user")
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{_NOBODY} 0 1")
-        Path("/proc/self/gid_map").write_text(f"{_NOBODY} 0 1")
-
-    return become_nobody

@@ -57,10 +57,12 @@ def _projecting(feed: EventFeed, url: str) -> Iterator[ProjectionRunner]:
     runner = ProjectionRunner(feed, store)
     thread = threading.Thread(target=runner.run, args=(stop.is_set,))
     thread.start()
-    yield runner
-    stop.set()
-    thread.join(10)
-    store.close()
+    try:
+        yield runner
+    finally:
+        stop.set()
+        thread.join(10)
+        store.close()
     assert not thread.is_alive()
 
 
