@@ -1,0 +1,106 @@
+"""The tokeniser: pure, the same for text and query, and what Postgres takes."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infrastructure.postgres.embedded import EmbeddedPostgres
+from infrastructure.postgres.search import MAX_QUERY_TOKENS, query, vector
+
+
+def _lexemes(text: str) -> set[str]:
+    return {lexeme.strip("'") for lexeme in vector(text).split()}
+
+
+@pytest.mark.parametrize(
+    ("text", "lexemes"),
+    [
+        ("Where IS my parcel?", {"where", "is", "my", "parcel"}),
+        ("退款", {"退款", "款"}),
+        ("我要退款", {"我要", "要退", "退款", "款"}),
+        ("退", {"退"}),
+        ("iPhone15手机", {"iphone15", "手机", "机"}),
+        ("ＡＢＣ１２", {"abc12"}),
+        ("カード한국", {"カー", "ード", "ド한", "한국", "국"}),
+        ("a@b.cn", {"a", "b", "cn"}),
+        ("Straße Ünïcode", {"straße", "ünïcode"}),
+        ("", set()),
+        ("?!…📦", set()),
+    ],
+)
+def test_words_of_latin_text_and_pairs_of_chinese(text: str, lexemes: set[str]) -> None:
+    assert _lexemes(text) == lexemes
+
+
+@pytest.mark.parametrize(
+    ("text", "tsquery"),
+    [
+        ("退", "'退':*"),
+        ("退款", "'退款'"),
+        ("我要退款", "'我要' & '要退' & '退款'"),
+        ("late ord", "'late' & 'ord':*"),
+        ("order 退款", "'order' & '退款'"),
+        ("it's", "'it' & 's':*"),
+        ("?!", None),
+        ("", None),
+    ],
+)
+def test_a_query_needs_all_its_tokens_and_its_last_word_may_go_on(
+    text: str, tsquery: str | None
+) -> None:
+    assert query(text) == tsquery
+
+
+def test_a_query_is_bounded() -> None:
+    found = query(" ".join(f"w{n}" for n in range(10_000)))
+    assert found is not None
+    assert found.count("&") == MAX_QUERY_TOKENS - 1
+
+
+_TEXTS = st.text(
+    st.one_of(
+        st.sampled_from("退款我要手机客服"),
+        st.sampled_from("abc XYZ 019'\\_-:&|!*()<>\"\t\n"),
+        st.characters(),
+    ),
+    max_size=40,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(before=_TEXTS, text=_TEXTS, after=_TEXTS)
+def test_postgres_takes_every_vector_and_query_and_a_text_is_found_by_itself(
+    connection: psycopg.Connection, before: str, text: str, after: str
+) -> None:
+    wanted = query(text)
+    # Separated, because a neighbour would make another word of a word.
+    row = connection.execute(
+        "SELECT %s::tsvector @@ %s::tsquery", (vector(f"{before} {text} {after}"), wanted)
+    ).fetchone()
+    assert row == ((True,) if wanted else (None,))
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text("退款我要手机客服单", min_size=1, max_size=20), data=st.data())
+def test_every_part_of_a_chinese_text_finds_it(
+    connection: psycopg.Connection, text: str, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start + 1, len(text)))
+    row = connection.execute(
+        "SELECT %s::tsvector @@ %s::tsquery", (vector(text), query(text[start:end]))
+    ).fetchone()
+    assert row == (True,)
+
+
+@pytest.fixture(scope="module")
+def connection(postgres_server: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        yield connection
