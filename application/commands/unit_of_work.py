@@ -27,7 +27,7 @@ class UnitOfWork:
     A command that raises leaves no trace: states go into the cache only by `commit_to_cache`.
     """
 
-    __slots__ = ("_answer_stream", "_cache", "_store", "now_us", "staged")
+    __slots__ = ("_absent", "_answer_stream", "_cache", "_store", "now_us", "staged")
 
     def __init__(self, store: EventStore, cache: StateCache, now_us: int) -> None:
         self._store = store
@@ -36,6 +36,9 @@ class UnitOfWork:
         """The command's time, microseconds since 1970 UTC."""
         self.staged: list[StagedStream] = []
         self._answer_stream: str | None = None
+        self._absent: dict[tuple[str, str], CachedState] = {}
+        """Aggregates that this command looked for and that do not exist: a message's stream is
+        new with nearly every command, and each look-up of it would go to the index."""
 
     def load(self, decider: Decider[S], id: str) -> S:
         """State of an aggregate, with what this and earlier commands have staged for it."""
@@ -91,6 +94,9 @@ class UnitOfWork:
         cached = self._cache.get(decider.category, id)
         if cached is not None:
             return cached
+        absent = self._absent.get((decider.category, id))
+        if absent is not None:
+            return absent
         state = decider.initial(id)
         version = -1
         for recorded in self._store.read_stream(decider.stream(id)):
@@ -100,4 +106,6 @@ class UnitOfWork:
         if version >= 0:
             # What does not exist is not cached: unknown ids must not push out real states.
             self._cache.put(decider.category, id, entry)
+        else:
+            self._absent[decider.category, id] = entry
         return entry
