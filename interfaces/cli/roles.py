@@ -9,7 +9,7 @@ from domain.errors import InfrastructureError, InvalidInput
 from interfaces import bootstrap
 from interfaces.http.app import create_app
 from interfaces.settings import Settings
-from interfaces.workers import automation, core, lifeline, projector, supervisor, web
+from interfaces.workers import automation, core, garbage, lifeline, projector, supervisor, web
 
 
 def run_supervisor(settings: Settings) -> int:
@@ -30,6 +30,7 @@ def run_role(role: str, settings: Settings) -> int:
     if role not in supervisor.ROLES:
         raise InvalidInput(f"--role must be one of {', '.join(supervisor.ROLES)}, not {role!r}.")
     lifeline.hold()
+    garbage.collect_less_often()
     bootstrap.configure_logs(role, settings.log_level)
     match role:
         case "core":
