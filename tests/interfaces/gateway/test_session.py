@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.commands.conversation import MoveReadCursor
@@ -25,6 +25,10 @@ from interfaces.gateway.session import (
     Unfollow,
 )
 from tests.interfaces.gateway.people import CONVERSATION, agent, api_key, visitor
+
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 
 def receive(session: Session, **frame: Any) -> list[Any]:
@@ -224,6 +228,7 @@ def test_a_refused_cursor_is_told_and_does_not_block_the_next() -> None:
     assert len(receive(session, type="read", conversation_id=CONVERSATION, seq=9)) == 1
 
 
+@UNHURRIED
 @given(st.lists(st.one_of(st.integers(0, 50), st.none()), max_size=60))
 def test_coalesced_cursors_end_at_the_highest_place(steps: list[int | None]) -> None:
     """A number is a `read` frame; None: the command under way is answered."""
@@ -257,11 +262,13 @@ _FIELDS = st.sampled_from(["type", "ref", "conversation_id", "content", "seq", "
 _TYPES = st.sampled_from(["send", "subscribe", "typing", "read", "ping", "subscribe_inbox", "x"])
 
 
+@UNHURRIED
 @given(st.dictionaries(_FIELDS, _JSON | _TYPES, max_size=6))
 def test_no_json_object_breaks_a_session(frame: dict[str, Any]) -> None:
     Session(visitor()).receive(json.dumps(frame))
 
 
+@UNHURRIED
 @given(st.text(alphabet='{}[]":,ab1 \\type', max_size=40))
 def test_no_text_breaks_a_session(text: str) -> None:
     Session(visitor()).receive(text)

@@ -1,9 +1,13 @@
 """A subscription gives each message once, in order, whatever the replay and live race like."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interfaces.gateway.subscription import MAX_BUFFERED, Subscription
+
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 
 def _subscription(after_seq: int = 0) -> tuple[Subscription, list[int]]:
@@ -17,6 +21,7 @@ def _frame(seq: int) -> bytes:
     return str(seq).encode()
 
 
+@UNHURRIED
 @given(data=st.data(), total=st.integers(0, 40), page=st.integers(1, 7))
 def test_any_race_of_replay_and_live_gives_every_seq_once_in_order(
     data: st.DataObject, total: int, page: int
@@ -54,6 +59,7 @@ def test_any_race_of_replay_and_live_gives_every_seq_once_in_order(
     assert subscription.live
 
 
+@UNHURRIED
 @given(st.sets(st.integers(1, 30)), st.integers(0, 30))
 def test_gaps_of_private_notes_do_not_hold_up_a_visitor(public: set[int], split: int) -> None:
     subscription, emitted = _subscription()
