@@ -26,7 +26,6 @@ from interfaces.gateway.session import (
 )
 from tests.interfaces.gateway.people import CONVERSATION, agent, api_key, visitor
 
-
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine is no failure."""
 

@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from interfaces.gateway.subscription import MAX_BUFFERED, Subscription
 
-
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine is no failure."""
 
