@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from infrastructure.eventlog import format
-from infrastructure.eventlog.disk import Disk
+from infrastructure.eventlog.disk import Disk, DiskFull, is_full
 from infrastructure.eventlog.format import SegmentHeader
 from infrastructure.eventlog.recovery import Tail
 from infrastructure.eventlog.sealing import sync_directory
-from infrastructure.eventlog.segment import open_path, read_header
+from infrastructure.eventlog.segment import NEW_SUFFIX, open_path, read_header
 
 _RESERVE_BYTES: Final = 16 * 1024 * 1024
 
@@ -39,17 +39,29 @@ class ActiveSegment:
     def create(
         cls, directory: Path, base_position: int, previous_hash: bytes, disk: Disk
     ) -> "ActiveSegment":
-        """A new segment; its name appears in the directory with its header whole."""
+        """A new segment; its name appears in the directory with its header whole.
+
+        Raises:
+            DiskFull: there is no space for it; nothing was changed.
+            OSError: another failure; whether the segment is there is not certain.
+        """
         header = SegmentHeader(secrets.token_bytes(16), base_position, previous_hash)
         data = format.encode_segment_header(header)
         path = open_path(directory, base_position)
-        temporary = path.with_suffix(".new")
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        temporary = path.with_suffix(NEW_SUFFIX)
         try:
-            disk.write(fd, [data], 0)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                disk.reserve(fd, 0, len(data))
+                disk.write(fd, [data], 0)
+                disk.flush(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            if is_full(error):
+                raise DiskFull(error.errno, "no space for a new segment") from error
+            raise
         temporary.rename(path)
         sync_directory(directory)
         return cls(path, header, disk, len(data), hashlib.sha256(data))
@@ -66,6 +78,7 @@ class ActiveSegment:
         """Write frames and return when they are on disk.
 
         Raises:
+            DiskFull: there is no space; nothing was written, and later there may be.
             OSError: nothing of it may be acknowledged, and nothing more may be written.
         """
         size = sum(map(len, frames))
@@ -86,7 +99,7 @@ class ActiveSegment:
         return digest
 
     def close(self) -> None:
-        """Release the descriptor; reserved space is given back."""
+        """Release the descriptor; reserved space, or half a frame after a failure, goes."""
         try:
             os.ftruncate(self._fd, self.end)
         finally:

@@ -1,7 +1,17 @@
 """The system calls that make data durable, in one place so that fault tests can fail them."""
 
+import errno
 import os
 from collections.abc import Sequence
+from typing import Final
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_MAX_VECTORS: Final = 512
+
+
+class DiskFull(OSError):
+    """There is no space to go on; nothing that was written before is in doubt."""
 
 
 class Disk:
@@ -15,7 +25,7 @@ class Disk:
         """
         pending = [memoryview(part) for part in data if part]
         while pending:
-            written = os.pwritev(fd, pending[:512], offset)
+            written = os.pwritev(fd, pending[:_MAX_VECTORS], offset)
             offset += written
             while pending and written >= len(pending[0]):
                 written -= len(pending.pop(0))
@@ -32,9 +42,22 @@ class Disk:
         os.fdatasync(fd)
 
     def reserve(self, fd: int, offset: int, length: int) -> None:
-        """Reserve space, so that flushing needs no change of the file's metadata.
+        """Reserve space: flushing needs no change of the file's metadata then, and a full disk
+        shows before anything is written.
 
         Raises:
-            OSError: for example, the disk is full.
+            DiskFull: the space is not there.
+            OSError: another failure.
         """
-        os.posix_fallocate(fd, offset, length)
+        try:
+            os.posix_fallocate(fd, offset, length)
+        except OSError as error:
+            if is_full(error):
+                raise DiskFull(error.errno, "no space to reserve") from error
+            if error.errno not in _CANNOT_RESERVE:
+                raise
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the error says that the disk, or a quota, is full."""
+    return error.errno in _FULL

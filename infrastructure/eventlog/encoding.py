@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from application.ports.event_store import StreamAppend
 from infrastructure.eventlog import format
-from infrastructure.eventlog.format import pack_record_header
+from infrastructure.eventlog.format import RECORD_HEADER_BYTES, pack_record_header
 
 MAX_STREAMS_PER_BATCH: Final = 10_000
 MAX_EVENTS_PER_STREAM: Final = 1_000
@@ -22,15 +22,18 @@ class EncodedFrame(NamedTuple):
     """A frame ready to be written."""
 
     data: bytes
-    streams: list[tuple[str, int]]
-    """Stream and version of each of its events."""
+    crc: int
+    base_position: int
+    runs: list[tuple[str, int, int]]
+    """Stream, first version and number of events of each append in it, in order."""
 
 
-def check_batch(batch: Sequence[StreamAppend]) -> int:
-    """Number of events of a batch within the port's limits.
+def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
+    """Number of events of a batch within the port's limits, and its encoded size in bytes.
 
     Raises:
-        ValueError: it breaks one.
+        ValueError: it breaks a limit.
+        TypeError: a payload or metadata that is not bytes.
     """
     if not 1 <= len(batch) <= MAX_STREAMS_PER_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_STREAMS_PER_BATCH} streams, not {len(batch)}")
@@ -42,19 +45,21 @@ def check_batch(batch: Sequence[StreamAppend]) -> int:
             raise ValueError(
                 f"a stream has 1 to {MAX_EVENTS_PER_STREAM} events in a batch, not {len(events)}"
             )
-        if not 1 <= len(append.stream.encode()) <= MAX_NAME_BYTES:
+        overhead = RECORD_HEADER_BYTES + len(append.stream.encode())
+        if not RECORD_HEADER_BYTES < overhead <= RECORD_HEADER_BYTES + MAX_NAME_BYTES:
             raise ValueError(f"a stream's name has 1 to {MAX_NAME_BYTES} bytes")
         count += len(events)
         for type_name, payload, metadata in events:
-            if type_name not in _type_bytes:
-                _encode_type(type_name)
+            if type(payload) is not bytes or type(metadata) is not bytes:
+                raise TypeError("payload and metadata of an event are bytes")
             length = len(payload) + len(metadata)
-            size += length
             if length > format.MAX_EVENT_BYTES:
                 raise ValueError(f"an event of {length} bytes; at most {format.MAX_EVENT_BYTES}")
+            type_bytes = _type_bytes.get(type_name) or _encode_type(type_name)
+            size += overhead + length + len(type_bytes)
     if size > MAX_BATCH_BYTES:
         raise ValueError(f"a batch of {size} bytes; at most {MAX_BATCH_BYTES}")
-    return count
+    return count, size
 
 
 class GroupEncoder:
@@ -63,14 +68,13 @@ class GroupEncoder:
     def __init__(self, seed: int, next_position: int, timestamp_us: int) -> None:
         self.next_position = next_position
         self.timestamp_us = timestamp_us
-        self.events = 0
         self.versions: dict[str, int] = {}
         """Stream -> its version with what this group adds."""
         self._seed = seed
         self._base = next_position
         self._parts: list[bytes] = []
         self._size = 0
-        self._streams: list[tuple[str, int]] = []
+        self._runs: list[tuple[str, int, int]] = []
         self._frames: list[EncodedFrame] = []
 
     def add(self, batch: Sequence[StreamAppend], firsts: list[int]) -> int:
@@ -81,31 +85,26 @@ class GroupEncoder:
         """
         if self._size >= _FRAME_TARGET_BYTES:
             self._close_frame()
-        parts, streams = self._parts, self._streams
+        parts, runs, types = self._parts, self._runs, _type_bytes
         count = size = 0
         for append, version in zip(batch, firsts, strict=True):
             stream = append.stream
             name = stream.encode()
             name_length = len(name)
-            for type_name, payload, metadata in append.events:
-                type_bytes = _type_bytes.get(type_name) or _encode_type(type_name)
+            events = append.events
+            runs.append((stream, version, len(events)))
+            count += len(events)
+            for type_name, payload, metadata in events:
+                type_bytes = types.get(type_name) or _encode_type(type_name)
                 payload_length = len(payload)
                 metadata_length = len(metadata)
-                parts += (
-                    pack_record_header(
-                        payload_length, version, name_length, len(type_bytes), metadata_length
-                    ),
-                    name,
-                    type_bytes,
-                    metadata,
-                    payload,
+                header = pack_record_header(
+                    payload_length, version, name_length, len(type_bytes), metadata_length
                 )
-                streams.append((stream, version))
+                parts += (header, name, type_bytes, metadata, payload)
                 size += payload_length + metadata_length
                 version += 1
-                count += 1
         self._size += size
-        self.events += count
         self.next_position += count
         return self.next_position - 1
 
@@ -115,13 +114,15 @@ class GroupEncoder:
         return self._frames
 
     def _close_frame(self) -> None:
-        if not self._streams:
+        count = self.next_position - self._base
+        if not count:
             return
-        count = len(self._streams)
-        data = format.encode_frame(self._seed, self._base, count, self.timestamp_us, self._parts)
-        self._frames.append(EncodedFrame(data, self._streams))
+        data, crc = format.encode_frame(
+            self._seed, self._base, count, self.timestamp_us, self._parts
+        )
+        self._frames.append(EncodedFrame(data, crc, self._base, self._runs))
         self._base += count
-        self._parts, self._streams, self._size = [], [], 0
+        self._parts, self._runs, self._size = [], [], 0
 
 
 def _encode_type(type_name: str) -> bytes:

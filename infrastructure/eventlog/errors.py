@@ -5,6 +5,7 @@
     InfrastructureError
     ├── LogLocked            another process writes this log
     ├── NewerFormat          written by a newer kefu
+    ├── WrongIndex           the index, a cache, does not lead to what it says
     └── CorruptLog           bytes are not what was written; names file, offset and positions
         ├── CorruptFrame     a frame that fails its checks, with valid frames after it
         ├── CorruptSegment   a header or footer that fails its checks
@@ -29,6 +30,18 @@ class NewerFormat(InfrastructureError):
     """The segment was written by a newer kefu; this one must not touch it."""
 
     code = "log-newer-format"
+
+
+class WrongIndex(InfrastructureError):
+    """The index, which is only a cache, does not lead to the event that it should."""
+
+    code = "log-wrong-index"
+
+    def __init__(self, stream: str, version: int, position: int) -> None:
+        super().__init__(
+            f"the index leads to position {position} for version {version} of {stream}, which is"
+            " another event. Stop kefu and remove the log's index directory: it is built anew"
+        )
 
 
 class CorruptLog(InfrastructureError):

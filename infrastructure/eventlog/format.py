@@ -35,9 +35,13 @@ RECORD_HEADER_BYTES: Final = _RECORD_HEADER.size
 pack_record_header: Final = _RECORD_HEADER.pack
 _unpack_record_header: Final = _RECORD_HEADER.unpack_from
 
-_FOOTER: Final = struct.Struct("<4sIQQQQ32sI")
+_FOOTER: Final = struct.Struct("<4sIQQQQQ32s")
+FOOTER_FIXED_BYTES: Final = _FOOTER.size + 4
+"""84 bytes: 80 and their crc32c, so that opening a log need not read the stream index."""
+_FOOTER_STREAM: Final = struct.Struct("<HII")
 _FOOTER_END: Final = struct.Struct("<II8s")
 
+_MAX_TYPE_NAMES: Final = 10_000
 _type_names: Final[dict[bytes, str]] = {}
 """Decoded type names: a log has a few dozen, and each is decoded once instead of per event."""
 
@@ -71,10 +75,16 @@ class Footer(NamedTuple):
     last_position: int
     content_end: int
     """Offset at which the frames end and the footer begins."""
+    last_timestamp_us: int
+    """Of its last frame."""
     content_hash: bytes
     """SHA-256 of the bytes before the footer."""
-    streams: dict[str, tuple[int, int]]
-    """Stream -> version of its last event here, number of its events here."""
+    streams: int
+    """How many streams have events here."""
+
+
+StreamIndex = dict[str, tuple[int, int]]
+"""Stream -> version of its last event in a segment, number of its events there."""
 
 
 class InvalidBytes(ValueError):
@@ -114,8 +124,8 @@ def frame_seed(uuid: bytes) -> int:
 
 def encode_frame(
     seed: int, base_position: int, count: int, timestamp_us: int, parts: list[bytes]
-) -> bytes:
-    """A batch frame around encoded records.
+) -> tuple[bytes, int]:
+    """A batch frame around encoded records, and its checksum.
 
     Raises:
         ValueError: over 64 MiB.
@@ -125,9 +135,9 @@ def encode_frame(
     if length > MAX_FRAME_BYTES:
         raise ValueError(f"a batch of {length} bytes; at most {MAX_FRAME_BYTES}")
     fields = _FRAME_CRC.pack(length, count, base_position, timestamp_us)
-    crc = google_crc32c.extend(google_crc32c.extend(seed, fields), blob)
+    crc = int(google_crc32c.extend(google_crc32c.extend(seed, fields), blob))
     header = _FRAME_HEADER.pack(FRAME_MAGIC, length, crc, count, base_position, timestamp_us)
-    return b"".join((header, blob, _LENGTH.pack(length)))
+    return b"".join((header, blob, _LENGTH.pack(length))), crc
 
 
 def decode_frame_header(data: bytes, offset: int) -> FrameHeader:
@@ -189,7 +199,9 @@ def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[Re
         raw_type = data[stream_end:type_end]
         type_name = _type_names.get(raw_type)
         if type_name is None:
-            type_name = _type_names[raw_type] = raw_type.decode()
+            type_name = raw_type.decode()
+            if len(_type_names) < _MAX_TYPE_NAMES:
+                _type_names[raw_type] = type_name
         yield RecordedEvent(
             position,
             data[at:stream_end].decode(),
@@ -205,14 +217,14 @@ def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[Re
         raise InvalidBytes("records do not fill their frame")
 
 
-def encode_footer(footer: Footer) -> bytes:
-    """Fixed part, per-stream index, then length, checksum and end magic (read from the end)."""
+def encode_footer(footer: Footer, streams: StreamIndex) -> bytes:
+    """Fixed part, stream index, then length, checksum and end magic (read from the end)."""
     parts = []
-    for stream, (version, count) in footer.streams.items():
+    for stream, (version, count) in streams.items():
         name = stream.encode()
-        parts.append(struct.pack("<HII", len(name), version, count) + name)
-    fixed = _FOOTER.pack(FOOTER_MAGIC, 0, *footer[:5], len(footer.streams))
-    body = fixed + b"".join(parts)
+        parts.append(_FOOTER_STREAM.pack(len(name), version, count) + name)
+    fixed = _FOOTER.pack(FOOTER_MAGIC, footer.streams, *footer[:6])
+    body = b"".join((fixed, _LENGTH.pack(google_crc32c.value(fixed)), *parts))
     return body + _FOOTER_END.pack(len(body), google_crc32c.value(body), END_MAGIC)
 
 
@@ -231,20 +243,34 @@ def decode_footer_end(data: bytes) -> tuple[int, int]:
     return length, crc
 
 
-def decode_footer(body: bytes, crc: int) -> Footer:
-    """The footer from its body.
+def decode_footer(body: bytes) -> Footer:
+    """The footer from the fixed part of its body, by that part's own checksum.
 
     Raises:
         InvalidBytes: it fails its checksum.
     """
-    if google_crc32c.value(body) != crc or body[:4] != FOOTER_MAGIC:
+    if len(body) < FOOTER_FIXED_BYTES:
+        raise InvalidBytes("segment footer is cut short")
+    magic, streams, events, first, last, end, timestamp, content_hash = _FOOTER.unpack_from(body, 0)
+    (crc,) = _LENGTH.unpack_from(body, _FOOTER.size)
+    if magic != FOOTER_MAGIC or google_crc32c.value(body[: _FOOTER.size]) != crc:
         raise InvalidBytes("segment footer fails its checksum")
-    _, _, count, first, last, content_end, content_hash, streams = _FOOTER.unpack_from(body, 0)
-    index: dict[str, tuple[int, int]] = {}
-    at = _FOOTER.size
-    for _ in range(streams):
-        length, version, number = struct.unpack_from("<HII", body, at)
-        at += 10
-        index[body[at : at + length].decode()] = (version, number)
+    return Footer(events, first, last, end, timestamp, content_hash, streams)
+
+
+def decode_footer_streams(body: bytes, crc: int) -> StreamIndex:
+    """The stream index from a footer's whole body.
+
+    Raises:
+        InvalidBytes: the body fails its checksum.
+    """
+    if google_crc32c.value(body) != crc:
+        raise InvalidBytes("segment footer fails its checksum")
+    index: StreamIndex = {}
+    at = FOOTER_FIXED_BYTES
+    while at < len(body):
+        length, version, count = _FOOTER_STREAM.unpack_from(body, at)
+        at += _FOOTER_STREAM.size
+        index[body[at : at + length].decode()] = (version, count)
         at += length
-    return Footer(count, first, last, content_end, content_hash, index)
+    return index

@@ -4,7 +4,8 @@ It may be deleted at any time. It carries a checkpoint (the log's identity, a po
 checksum of the frame that ends there), and what does not fit the log is rebuilt from it. It runs
 behind the log; what it does not hold yet is in `tail.StreamTail`.
 
-Keys and values are drawn in docs/formats/segment.md.
+It holds runs, not events: neighbouring events of one stream in one frame are one entry. Positions
+need no index, see `frames.find_frame`. Keys and values are drawn in docs/formats/segment.md.
 """
 
 import hashlib
@@ -20,16 +21,21 @@ MAP_BYTES: Final = 1 << 40
 """Address space reserved, not disk: LMDB grows its file as needed."""
 
 _KEY: Final = struct.Struct(">16sI")
-_VALUE: Final = struct.Struct("<QII")
-_POSITION: Final = struct.Struct(">Q")
+_VALUE: Final = struct.Struct("<QIII")
 _CHECKPOINT: Final = struct.Struct("<16sQQII")
-_CHECKPOINT_KEY: Final = b"checkpoint"
+_CHECKPOINT_KEY: Final = b"checkpoint.v1"
 _NO_VERSION_AFTER: Final = 0xFFFFFFFF
+
+Run = tuple[int, int, int, int, int]
+"""Neighbouring events of a stream in a frame: version of the first, how many, position of the
+first, offset of the frame within its segment, number of the first within the frame (from 0).
+A plain tuple: the writer makes one for each append, and it costs a fifth of a NamedTuple."""
 
 
 class Location(NamedTuple):
     """Where an event is."""
 
+    version: int
     position: int
     frame_offset: int
     """Of its frame, within its segment."""
@@ -50,8 +56,8 @@ class Checkpoint(NamedTuple):
     frame_crc: int
 
 
-StreamEntries = tuple[str, Sequence[tuple[int, Location]]]
-"""A stream with versions and locations of events to be indexed."""
+StreamRuns = tuple[str, Sequence[Run]]
+"""A stream with runs to be indexed."""
 
 
 def stream_key(stream: str) -> bytes:
@@ -59,28 +65,49 @@ def stream_key(stream: str) -> bytes:
     return hashlib.blake2b(stream.encode(), digest_size=16).digest()
 
 
+def expand(runs: Iterable[Run], after_version: int, limit: int | None) -> list[Location]:
+    """Locations of the events of runs with `version > after_version`, at most `limit`."""
+    found: list[Location] = []
+    for first, count, position, offset, number in runs:
+        for at in range(max(0, after_version + 1 - first), count):
+            if limit is not None and len(found) >= limit:
+                return found
+            found.append(Location(first + at, position + at, offset, number + at))
+    return found
+
+
 class Index:
     """The writer's index; one per process and directory, as LMDB asks."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._open()
+        directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            self._open()
+        except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError):
+            # Not our LMDB file any more; it is only a cache.
+            shutil.rmtree(directory)
+            directory.mkdir(mode=0o700)
+            self._open()
 
     def _open(self) -> None:
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        self._env: Any = lmdb.open(
+            str(self._directory),
+            map_size=MAP_BYTES,
+            max_dbs=2,
+            mode=0o600,
+            # Sequential read-ahead would fill the page cache with pages that nobody asked for.
+            readahead=False,
+        )
         try:
-            self._env = _environment(self._directory)
+            self._runs = self._env.open_db(b"runs")
+            self._meta = self._env.open_db(b"meta")
         except lmdb.Error:
-            # Not an LMDB file any more; it is only a cache.
-            shutil.rmtree(self._directory)
-            self._directory.mkdir(mode=0o700)
-            self._env = _environment(self._directory)
-        self._events = self._env.open_db(b"events")
-        self._frames = self._env.open_db(b"frames", integerkey=False)
-        self._meta = self._env.open_db(b"meta")
+            self._env.close()
+            raise
 
     def checkpoint(self) -> Checkpoint | None:
-        """How far it goes; None: it is empty or from an interrupted format."""
+        """How far it goes; None: it is empty."""
         with self._env.begin(db=self._meta) as txn:
             data = txn.get(_CHECKPOINT_KEY)
         if data is None or len(data) != _CHECKPOINT.size:
@@ -90,55 +117,57 @@ class Index:
     def clear(self) -> None:
         """Forget everything."""
         with self._env.begin(write=True) as txn:
-            for db in (self._events, self._frames, self._meta):
+            for db in (self._runs, self._meta):
                 txn.drop(db, delete=False)
 
-    def add(
-        self,
-        entries: Iterable[StreamEntries],
-        frames: Iterable[tuple[int, int]],
-        checkpoint: Checkpoint,
-    ) -> None:
-        """Add events and frames (base position, offset) and move the checkpoint, atomically."""
+    def add(self, streams: Iterable[StreamRuns], checkpoint: Checkpoint) -> None:
+        """Add runs and move the checkpoint, atomically and durably.
+
+        Raises:
+            lmdb.Error: for example, the disk is full; nothing was added.
+        """
         pack_key, pack_value = _KEY.pack, _VALUE.pack
         items: list[tuple[bytes, bytes]] = []
-        for stream, events in entries:
+        for stream, runs in streams:
             key = stream_key(stream)
             items += [
-                (pack_key(key, version), pack_value(*location)) for version, location in events
+                (pack_key(key, first), pack_value(position, offset, number, count))
+                for first, count, position, offset, number in runs
             ]
-        items.sort()
-        offsets = [(_POSITION.pack(base), offset.to_bytes(4, "little")) for base, offset in frames]
+        items.sort()  # LMDB takes sorted keys much faster
         with self._env.begin(write=True) as txn:
-            txn.cursor(self._events).putmulti(items)
-            txn.cursor(self._frames).putmulti(offsets)
+            txn.cursor(self._runs).putmulti(items)
             txn.put(_CHECKPOINT_KEY, _CHECKPOINT.pack(*checkpoint), db=self._meta)
 
     def last_version(self, stream: str) -> int:
         """Version of the stream's last indexed event, -1: none."""
         key = stream_key(stream)
-        with self._env.begin(db=self._events) as txn, txn.cursor() as cursor:
-            if cursor.set_range(_KEY.pack(key, _NO_VERSION_AFTER)):
-                found = cursor.prev()
-            else:
-                found = cursor.last()
-            if not found:
-                return -1
-            found_key, version = _KEY.unpack(cursor.key())
-        return int(version) if found_key == key else -1
+        with self._env.begin(db=self._runs) as txn, txn.cursor() as cursor:
+            run = _run_at_or_before(cursor, key, _NO_VERSION_AFTER)
+        return run[0] + run[1] - 1 if run else -1
 
-    def locations(self, stream: str, after_version: int, limit: int | None) -> list[Location]:
-        """Locations of a stream's events in version order."""
+    def runs(self, stream: str, after_version: int, limit: int | None) -> list[Run]:
+        """Runs with events of the stream with `version > after_version`, in version order.
+
+        Args:
+            stream: Its name.
+            after_version: The first run may begin before it.
+            limit: Number of events after which to stop; None: never.
+        """
         key = stream_key(stream)
-        found: list[Location] = []
-        with self._env.begin(db=self._events) as txn, txn.cursor() as cursor:
-            more = cursor.set_range(_KEY.pack(key, after_version + 1))
-            while more and (limit is None or len(found) < limit):
-                found_key = cursor.key()
-                if found_key[:16] != key:
-                    break
-                found.append(Location(*_VALUE.unpack(cursor.value())))
-                more = cursor.next()
+        found: list[Run] = []
+        events = 0
+        with self._env.begin(db=self._runs) as txn, txn.cursor() as cursor:
+            run = _run_at_or_before(cursor, key, after_version + 1)
+            if run is None and not cursor.set_range(_KEY.pack(key, 0)):
+                return found
+            run = run or _run_of(cursor, key)
+            while run is not None and (limit is None or events < limit):
+                fresh = run[0] + run[1] - 1 - after_version
+                if fresh > 0:
+                    found.append(run)
+                    events += min(fresh, run[1])
+                run = _run_of(cursor, key) if cursor.next() else None
         return found
 
     def close(self) -> None:
@@ -146,25 +175,20 @@ class Index:
         self._env.close()
 
 
-def frame_hint(env: Any, frames: Any, position: int, segment_base: int) -> tuple[int, int] | None:
-    """The indexed frame of a segment nearest before a position: base position and offset."""
-    with env.begin(db=frames) as txn, txn.cursor() as cursor:
-        found = cursor.set_range(_POSITION.pack(position + 1))
-        found = cursor.prev() if found else cursor.last()
-        if not found:
-            return None
-        (base,) = _POSITION.unpack(cursor.key())
-        if base < segment_base:
-            return None
-        return int(base), int.from_bytes(cursor.value(), "little")
+def _run_at_or_before(cursor: Any, key: bytes, version: int) -> Run | None:
+    """The stream's last run that begins at a version or before it; the cursor stands on it."""
+    wanted = _KEY.pack(key, version)
+    if not cursor.set_range(wanted):
+        there = cursor.last()
+    else:
+        there = cursor.key() == wanted or cursor.prev()
+    return _run_of(cursor, key) if there else None
 
 
-def _environment(directory: Path) -> Any:
-    return lmdb.open(
-        str(directory),
-        map_size=MAP_BYTES,
-        max_dbs=3,
-        mode=0o600,
-        # Sequential read-ahead would fill the page cache with pages that nobody asked for.
-        readahead=False,
-    )
+def _run_of(cursor: Any, key: bytes) -> Run | None:
+    """The run that the cursor stands on, if it is of this stream."""
+    found, first = _KEY.unpack(cursor.key())
+    if found != key:
+        return None
+    position, offset, number, count = _VALUE.unpack(cursor.value())
+    return (first, count, position, offset, number)

@@ -1,6 +1,6 @@
-"""What operators and auditors do with a log that may be damaged or in use: info, verify, salvage.
+"""What operators and auditors do with a log that may be damaged or in use: info, verify, export.
 
-All of them read only; `salvage` writes into another directory.
+All of them read only. `salvage` is in a module of its own.
 """
 
 import hashlib
@@ -10,26 +10,41 @@ from typing import Final
 
 import msgspec
 
-from application.ports.event_store import ANY_VERSION, NewEvent, RecordedEvent, StreamAppend
+from application.ports.event_store import RecordedEvent
 from infrastructure.eventlog import format
-from infrastructure.eventlog.errors import CorruptLog
+from infrastructure.eventlog.errors import CorruptFrame, CorruptLog, CorruptSegment
+from infrastructure.eventlog.frames import BadFrame, walk
+from infrastructure.eventlog.reader import SegmentReader
+from infrastructure.eventlog.salvage import Finding, SalvageReport, finding_of, salvage
 from infrastructure.eventlog.segment import (
-    BadFrame,
     Segment,
     check_chain,
+    current_path,
     list_segments,
     read_footer,
+    read_footer_streams,
     read_header,
-    walk,
 )
-from infrastructure.eventlog.store import EventLog
-from infrastructure.eventlog.watermark import WatermarkReader
+from infrastructure.eventlog.watermark import Watermark, WatermarkReader
+
+__all__ = [
+    "Finding",
+    "LogInfo",
+    "Progress",
+    "SalvageReport",
+    "SegmentInfo",
+    "VerifyReport",
+    "durable_end",
+    "export",
+    "info",
+    "salvage",
+    "verify",
+]
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
-_CHUNK: Final = 4 * 1024 * 1024
-_SALVAGE_BATCH: Final = 500
+_PAGE: Final = 1_000
 
 
 class SegmentInfo(msgspec.Struct, frozen=True):
@@ -52,17 +67,6 @@ class LogInfo(msgspec.Struct, frozen=True):
     segments: list[SegmentInfo]
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it was written."""
-
-    segment: str
-    offset: int
-    position: int
-    """The first position that is not intact."""
-    code: str
-    reason: str
-
-
 class VerifyReport(msgspec.Struct, frozen=True):
     """What `verify` saw."""
 
@@ -74,164 +78,147 @@ class VerifyReport(msgspec.Struct, frozen=True):
     findings: list[Finding]
 
 
-class SalvageReport(msgspec.Struct, frozen=True):
-    """What `salvage` copied, and what it could not."""
-
-    copied_events: int
-    lost: list[Finding]
-
-
 def info(directory: Path) -> LogInfo:
     """Segments, sizes, position; works on a log in use."""
     segments = list_segments(directory) if directory.is_dir() else []
-    watermark = WatermarkReader(directory)
-    rows = [
-        SegmentInfo(
-            segment.path.name,
-            segment.sealed,
-            segment.base_position,
-            read_footer(segment.path).last_position if segment.sealed else None,
-            segment.path.stat().st_size,
-        )
-        for segment in segments
-    ]
-    try:
-        position = watermark.read().position
-    finally:
-        watermark.close()
+    rows = []
+    for segment in segments:
+        path = current_path(segment.path)
+        last = read_footer(path).last_position if segment.sealed else None
+        size = path.stat().st_size
+        rows.append(SegmentInfo(path.name, segment.sealed, segment.base_position, last, size))
+    position = durable_end(directory, segments).position
     return LogInfo(str(directory), position, sum(row.bytes for row in rows), rows)
 
 
+def durable_end(directory: Path, segments: list[Segment]) -> Watermark:
+    """How far the log goes: by its watermark, or, when there is none, by its valid frames."""
+    watermark = WatermarkReader(directory)
+    try:
+        found = watermark.read()
+    finally:
+        watermark.close()
+    if found.segment_base or not segments:
+        return found
+    last = segments[-1]
+    path = current_path(last.path)
+    seed = format.frame_seed(read_header(path).uuid)
+    end, position = format.SEGMENT_HEADER_BYTES, last.base_position
+    with path.open("rb") as file:
+        try:
+            for frame in walk(file.fileno(), seed, end, None, position):
+                end = frame.offset + frame.header.length
+                position += frame.header.events
+        except BadFrame:
+            pass  # a footer or a torn frame: what is before it is what can be read
+    return Watermark(position - 1, last.base_position, end)
+
+
+def export(directory: Path, after: int = 0, limit: int | None = None) -> Iterator[RecordedEvent]:
+    """Durable events after a position, at most `limit`, to the end as it is now; works on a log
+    in use, and without its watermark.
+
+    Raises:
+        CorruptLog: what stands there is not what was written.
+    """
+    segments = list_segments(directory) if directory.is_dir() else []
+    upto = durable_end(directory, segments)
+    reader = SegmentReader(directory)
+    left = upto.position if limit is None else limit
+    try:
+        while events := reader.read(after, min(_PAGE, left), upto):
+            yield from events
+            after = events[-1].position
+            left -= len(events)
+    finally:
+        reader.close()
+
+
 def verify(directory: Path, progress: Progress = lambda done, total: None) -> VerifyReport:
-    """Check every frame's checksum and position, every footer and hash, and the chain."""
-    segments = list_segments(directory)
-    total = sum(segment.path.stat().st_size for segment in segments)
+    """Check every frame's checksum and position, every footer and hash, and the chain.
+
+    Raises:
+        NewerFormat: a newer kefu wrote it.
+    """
+    segments = list_segments(directory) if directory.is_dir() else []
+    durable = durable_end(directory, segments)
+    total = sum(current_path(segment.path).stat().st_size for segment in segments)
     findings: list[Finding] = []
-    frames = events = done = 0
+    frames = events = done = last = 0
     try:
         check_chain(segments)
     except CorruptLog as error:
-        findings.append(_finding(error))
-    watermark = WatermarkReader(directory)
-    durable = watermark.read()
-    watermark.close()
+        findings.append(finding_of(error))
+    if segments and durable.segment_base > segments[-1].base_position:
+        reason = f"the segment that holds position {durable.segment_base} on is gone"
+        name = f"{durable.segment_base:020d}"
+        findings.append(Finding(name, 0, durable.segment_base, "log-missing-segment", reason))
     for segment in segments:
-        # Behind the watermark of a log in use stands what is being written just now.
-        live_end = durable.end if durable.segment_base == segment.base_position else None
         try:
-            for count in _check_segment(segment, live_end):
+            last = segment.base_position - 1
+            for count in _check_segment(segment, segments, durable):
                 frames += 1
                 events += count
+                last += count
         except CorruptLog as error:
-            findings.append(_finding(error))
-        done += segment.path.stat().st_size
+            finding = finding_of(error)
+            if finding not in findings:
+                findings.append(finding)
+        done += current_path(segment.path).stat().st_size
         progress(done, total)
-    last = segments[0].base_position + events - 1 if segments else 0
     return VerifyReport(not findings, len(segments), frames, events, last, findings)
 
 
-def salvage(
-    directory: Path, target: Path, progress: Progress = lambda done, total: None
-) -> SalvageReport:
-    """Copy every intact frame of a damaged log into a new log.
-
-    Positions after a loss are new ones; what was lost is in the report.
-
-    Raises:
-        FileExistsError: the target holds something.
-    """
-    if target.exists() and any(target.iterdir()):
-        raise FileExistsError(f"{target} is not empty")
-    segments = list_segments(directory)
-    total = sum(segment.path.stat().st_size for segment in segments)
-    lost: list[Finding] = []
-    copied = done = 0
-    with EventLog.open(target) as log:
-        for segment in segments:
-            batch: list[RecordedEvent] = []
-            for event in _intact(segment, lost):
-                batch.append(event)
-                if len(batch) >= _SALVAGE_BATCH:
-                    copied += _copy(log, batch)
-                    batch = []
-            copied += _copy(log, batch)
-            done += segment.path.stat().st_size
-            progress(done, total)
-    return SalvageReport(copied, lost)
-
-
-def _check_segment(segment: Segment, live_end: int | None) -> Iterator[int]:
+def _check_segment(segment: Segment, segments: list[Segment], durable: Watermark) -> Iterator[int]:
     """Number of events of each frame.
 
     Raises:
         CorruptLog: located.
     """
-    path = segment.path
+    path = current_path(segment.path)
     header = read_header(path)
     footer = read_footer(path) if segment.sealed else None
-    end = footer.content_end if footer else live_end
+    if footer is not None and len(read_footer_streams(path)) != footer.streams:
+        raise CorruptSegment(path, footer.content_end, header.base_position, "footer's streams")
+    end, last = _expected_end(segment, segments, durable)
+    if footer is not None:
+        end, last = footer.content_end, footer.last_position
     seed = format.frame_seed(header.uuid)
     digest = hashlib.sha256()
-    next_position = header.base_position
+    position, at = header.base_position, format.SEGMENT_HEADER_BYTES
     with path.open("rb") as file:
         digest.update(file.read(format.SEGMENT_HEADER_BYTES))
         try:
-            start = format.SEGMENT_HEADER_BYTES
-            for frame in walk(file.fileno(), seed, start, end, next_position):
-                content = frame.data[frame.data_offset : frame.data_offset + frame.header.length]
-                digest.update(content)
-                next_position += frame.header.events
+            for frame in walk(file.fileno(), seed, at, end, position):
+                digest.update(memoryview(frame.data)[frame.data_offset :][: frame.header.length])
+                if sum(1 for _ in frame.records()) != frame.header.events:
+                    raise BadFrame(frame.offset, position, "records are not as counted")
+                position += frame.header.events
+                at = frame.offset + frame.header.length
                 yield frame.header.events
+                if position > last:
+                    break
         except BadFrame as bad:
-            raise CorruptLog(path, bad.offset, bad.next_position, bad.reason) from bad
+            raise CorruptFrame(path, bad.offset, bad.next_position, bad.reason) from bad
+    if position != last + 1:
+        reason = f"ends with position {position - 1}; it should with {last}"
+        raise CorruptSegment(path, at, position, reason)
     if footer is not None and digest.digest() != footer.content_hash:
         reason = "content does not have the hash in the footer"
-        raise CorruptLog(path, footer.content_end, header.base_position, reason)
-    if footer is not None and next_position != footer.last_position + 1:
-        reason = f"ends with position {next_position - 1}, footer says {footer.last_position}"
-        raise CorruptLog(path, footer.content_end, next_position, reason)
+        raise CorruptSegment(path, footer.content_end, header.base_position, reason)
 
 
-def _intact(segment: Segment, lost: list[Finding]) -> Iterator[RecordedEvent]:
-    """Events of all frames that pass their own checks, wherever they stand."""
-    path = segment.path
-    try:
-        seed = format.frame_seed(read_header(path).uuid)
-    except CorruptLog as error:
-        lost.append(_finding(error))
-        return
-    data = path.read_bytes()
-    at, expected = format.SEGMENT_HEADER_BYTES, segment.base_position
-    while (at := data.find(format.FRAME_MAGIC, at)) >= 0:
-        try:
-            header = format.check_frame(data, at, seed)
-        except format.InvalidBytes:
-            at += 1
-            continue
-        if header.base_position != expected:
-            reason = f"positions {expected} to {header.base_position - 1} are not intact"
-            lost.append(Finding(path.name, at, expected, "log-corrupt-frame", reason))
-        yield from format.decode_records(data, at, header)
-        expected = header.base_position + header.events
-        at += header.length
+def _expected_end(
+    segment: Segment, segments: list[Segment], durable: Watermark
+) -> tuple[int | None, int]:
+    """Where an open segment's frames should end, and with which position.
 
-
-def _copy(log: EventLog, events: list[RecordedEvent]) -> int:
-    """Append events to their streams, in order; versions close the gaps of what was lost."""
-    batches = [
-        [
-            StreamAppend(
-                event.stream,
-                ANY_VERSION,
-                [NewEvent(event.type, event.payload, event.metadata)],
-            )
-        ]
-        for event in events
-    ]
-    if batches:
-        log.append_sync(batches)
-    return len(batches)
-
-
-def _finding(error: CorruptLog) -> Finding:
-    return Finding(error.path.name, error.offset, error.next_position, error.code, error.reason)
+    Behind the watermark of a log in use stands what is being written just now, and behind the
+    frames of a full segment the footer that is being written.
+    """
+    following = segments[segments.index(segment) + 1 :]
+    if following:
+        return None, following[0].base_position - 1
+    if durable.segment_base == segment.base_position:
+        return durable.end, durable.position
+    return None, segment.base_position - 1

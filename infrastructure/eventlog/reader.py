@@ -13,20 +13,20 @@ from typing import Final, NamedTuple
 from application.ports.event_store import RecordedEvent
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame, MissingSegment
+from infrastructure.eventlog.frames import BadFrame, find_frame, read_frame, walk
 from infrastructure.eventlog.index import Location
 from infrastructure.eventlog.notify import FileWatch
 from infrastructure.eventlog.segment import (
-    BadFrame,
-    Frame,
+    SEALED_SUFFIX,
     list_segments,
     read_footer,
     read_header,
-    walk,
 )
 from infrastructure.eventlog.watermark import FILE_NAME, Watermark, WatermarkReader
 
 _MAX_OPEN: Final = 64
-_FRAME_CACHE: Final = 256
+_CACHE_BYTES: Final = 16 * 1024 * 1024
+"""Of frames whose events are kept decoded, for reads by location; a few times that in memory."""
 
 
 class _OpenSegment(NamedTuple):
@@ -38,12 +38,14 @@ class _OpenSegment(NamedTuple):
     """Where its frames end, when it is sealed."""
 
 
-def _end_of(segment: _OpenSegment) -> int:
-    if segment.content_end is not None:
-        return segment.content_end
-    # Full, but not sealed when it was opened: the reader leaves it at the position with which the
-    # next segment begins, before it reaches the end of the file.
-    return os.fstat(segment.fd).st_size
+class _Span(NamedTuple):
+    """What may be read of a segment."""
+
+    segment: _OpenSegment
+    end: int
+    """Where to stop."""
+    last: int
+    """Its last position that may be read."""
 
 
 class SegmentReader:
@@ -60,7 +62,9 @@ class SegmentReader:
         """Where the frame with `_next` begins, in the segment with `_base`; 0: not known."""
         self._left: list[RecordedEvent] = []
         """Events of a frame that was read further than the caller wanted."""
-        self._frames: dict[tuple[int, int], list[RecordedEvent]] = {}
+        self._frames: dict[tuple[int, int], tuple[int, list[RecordedEvent]]] = {}
+        """(segment, offset) -> length and events of recently used frames."""
+        self._cached_bytes = 0
 
     def read(self, after: int, limit: int, upto: Watermark) -> list[RecordedEvent]:
         """Events with `after < position <= upto.position`, at most `limit`, in order.
@@ -70,47 +74,35 @@ class SegmentReader:
         """
         if after >= upto.position or limit <= 0:
             return []
-        events: list[RecordedEvent] = []
-        if self._left and self._left[0].position == after + 1:
-            events = self._left
-            self._left = []
-        elif self._next != after + 1 or not self._offset:
-            self._seek(after + 1)
+        events, self._left = self._left, []
+        if not events or events[0].position != after + 1:
+            events = []
+            if self._next != after + 1 or not self._offset:
+                self._seek(after + 1, upto)
         while len(events) < limit and self._next <= upto.position:
-            segment, end, last = self._current(upto)
-            try:
-                for frame in walk(segment.fd, segment.seed, self._offset, end, self._next):
-                    records = frame.records()
-                    events += (r for r in records if r.position > after)
-                    self._advance(frame)
-                    if len(events) >= limit or self._next > last:
-                        break
-            except BadFrame as bad:
-                raise CorruptFrame(segment.path, bad.offset, bad.next_position, bad.reason) from bad
+            self._read_on(events, after, limit, upto)
         self._left = events[limit:]
         return events[:limit]
 
-    def at(self, location: Location) -> RecordedEvent:
+    def at(self, location: Location, upto: Watermark) -> RecordedEvent:
         """The event at a location.
 
         Raises:
             CorruptLog: its frame is not what was written.
         """
-        base = self._base_of(location.position)
+        base = self._base_of(location.position, upto)
         key = (base, location.frame_offset)
-        records = self._frames.get(key)
-        if records is None:
+        cached = self._frames.get(key)
+        if cached is None:
             segment = self._segment(base)
             first = location.position - location.number
-            walker = walk(segment.fd, segment.seed, location.frame_offset, 1 << 62, first)
             try:
-                records = list(next(walker).records())
+                frame = read_frame(segment.fd, segment.seed, location.frame_offset, first)
             except BadFrame as bad:
                 raise CorruptFrame(segment.path, bad.offset, bad.next_position, bad.reason) from bad
-            while len(self._frames) >= _FRAME_CACHE:
-                self._frames.pop(next(iter(self._frames)))
-            self._frames[key] = records
-        return records[location.number]
+            cached = (frame.header.length, list(frame.records()))
+            self._keep(key, cached)
+        return cached[1][location.number]
 
     def close(self) -> None:
         """Release descriptors."""
@@ -118,54 +110,72 @@ class SegmentReader:
             os.close(segment.fd)
         self._open.clear()
 
-    def _advance(self, frame: Frame) -> None:
-        self._next = frame.header.base_position + frame.header.events
-        self._offset = frame.offset + frame.header.length
+    def _keep(self, key: tuple[int, int], frame: tuple[int, list[RecordedEvent]]) -> None:
+        self._frames[key] = frame
+        self._cached_bytes += frame[0]
+        while self._cached_bytes > _CACHE_BYTES and len(self._frames) > 1:
+            self._cached_bytes -= self._frames.pop(next(iter(self._frames)))[0]
 
-    def _current(self, upto: Watermark) -> tuple[_OpenSegment, int, int]:
-        """The segment that holds `_next`, where its durable frames end, and its last position."""
-        segment = self._segment(self._base)
+    def _read_on(
+        self, events: list[RecordedEvent], after: int, limit: int, upto: Watermark
+    ) -> None:
+        """Add events of one segment; the cursor stands behind the last frame that was added."""
+        span = self._span(upto)
+        segment, began = span.segment, self._next
+        try:
+            for frame in walk(segment.fd, segment.seed, self._offset, span.end, self._next):
+                if frame.header.base_position > after:
+                    events += frame.records()
+                else:
+                    events += [event for event in frame.records() if event.position > after]
+                self._next = frame.header.base_position + frame.header.events
+                self._offset = frame.offset + frame.header.length
+                if len(events) >= limit or self._next > span.last:
+                    break
+            if self._next == began:
+                raise BadFrame(self._offset, began, "segment ends before its last position")
+        except BadFrame as bad:
+            raise CorruptFrame(segment.path, bad.offset, bad.next_position, bad.reason) from bad
+
+    def _span(self, upto: Watermark) -> _Span:
+        """What may be read of the segment that holds `_next`."""
         while True:
+            segment = self._segment(self._base)
             if self._base == upto.segment_base:
-                return segment, upto.end, upto.position
-            following = self._base_after(self._base)
+                return _Span(segment, upto.end, upto.position)
+            following = self._base_after(self._base, upto)
             if self._next < following:
-                return segment, _end_of(segment), following - 1
+                return _Span(segment, _end_of(segment), following - 1)
             self._base, self._offset = following, format.SEGMENT_HEADER_BYTES
-            segment = self._segment(following)
 
-    def _seek(self, position: int) -> None:
-        """Find the frame that holds a position by hopping over the frames of its segment."""
-        self._left = []
-        base = self._base_of(position)
-        segment = self._segment(base)
-        self._base, self._next, self._offset = base, base, format.SEGMENT_HEADER_BYTES
-        while self._next < position:
-            data = os.pread(segment.fd, format.FRAME_HEADER_BYTES, self._offset)
-            try:
-                header = format.decode_frame_header(data, 0)
-            except format.InvalidBytes as error:
-                raise CorruptFrame(segment.path, self._offset, self._next, str(error)) from error
-            if header.base_position + header.events > position:
-                return
-            self._next = header.base_position + header.events
-            self._offset += header.length
+    def _seek(self, position: int, upto: Watermark) -> None:
+        """Stand on the frame that holds a position."""
+        self._base = self._next = self._base_of(position, upto)
+        self._offset = format.SEGMENT_HEADER_BYTES
+        if position == self._base:
+            return
+        segment, end, _ = self._span(upto)
+        try:
+            self._offset, self._next = find_frame(
+                segment.fd, segment.seed, self._offset, end, self._base, position
+            )
+        except BadFrame as bad:
+            self._offset = 0
+            raise CorruptFrame(segment.path, bad.offset, bad.next_position, bad.reason) from bad
 
-    def _base_of(self, position: int) -> int:
-        at = bisect_right(self._bases, position) - 1
-        # The last known segment may have been followed by others since.
-        if at < 0 or at == len(self._bases) - 1:
+    def _base_of(self, position: int, upto: Watermark) -> int:
+        """Base position of the segment that holds a position."""
+        if not self._bases or self._bases[-1] < upto.segment_base:
             self._list()
-            at = bisect_right(self._bases, position) - 1
+        at = bisect_right(self._bases, position) - 1
         if at < 0:
             raise MissingSegment(self._directory, 0, position, "no segment holds this position")
         return self._bases[at]
 
-    def _base_after(self, base: int) -> int:
-        at = bisect_right(self._bases, base)
-        if at == len(self._bases):
+    def _base_after(self, base: int, upto: Watermark) -> int:
+        if not self._bases or self._bases[-1] < upto.segment_base:
             self._list()
-            at = bisect_right(self._bases, base)
+        at = bisect_right(self._bases, base)
         if at == len(self._bases):
             raise MissingSegment(self._directory, 0, self._next, "the next segment is missing")
         return self._bases[at]
@@ -193,16 +203,26 @@ class SegmentReader:
         return found
 
     def _open_segment(self, base: int) -> _OpenSegment:
-        path = self._paths[base]
+        path = self._paths.get(base)
+        if path is None:
+            raise MissingSegment(self._directory, 0, base, f"no segment begins at {base}")
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             header = read_header(path)
-            sealed = path.suffix == ".seg"
+            sealed = path.suffix == SEALED_SUFFIX
             end = read_footer(path).content_end if sealed else None
         except BaseException:
             os.close(fd)
             raise
         return _OpenSegment(fd, path, base, format.frame_seed(header.uuid), end)
+
+
+def _end_of(segment: _OpenSegment) -> int:
+    if segment.content_end is not None:
+        return segment.content_end
+    # Full, but not sealed when it was opened: the reader leaves it at the position with which the
+    # next segment begins, before it reaches the end of the file.
+    return os.fstat(segment.fd).st_size
 
 
 class LogReader:
@@ -225,12 +245,13 @@ class LogReader:
     def wait(self, after: int, timeout_s: float) -> int:
         """As `EventFeed.wait`."""
         deadline = time.monotonic() + timeout_s
+        watch = self._file_watch()  # before the first look, or a change in between goes unseen
         while True:
             position = self.durable_position()
             left = deadline - time.monotonic()
             if position > after or left <= 0:
                 return position
-            self._file_watch().wait(left)
+            watch.wait(left)
 
     def fileno(self) -> int:
         """As `EventFeed.fileno`."""

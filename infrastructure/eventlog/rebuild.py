@@ -4,23 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from application.ports.event_store import RecordedEvent
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame
-from infrastructure.eventlog.index import Checkpoint, Index, Location
-from infrastructure.eventlog.segment import (
-    BadFrame,
-    Frame,
-    Segment,
-    list_segments,
-    read_footer,
-    read_header,
-    walk,
-)
+from infrastructure.eventlog.frames import BadFrame, Frame, walk
+from infrastructure.eventlog.index import Checkpoint, Index, Run
+from infrastructure.eventlog.segment import Segment, list_segments, read_footer, read_header
 from infrastructure.eventlog.watermark import Watermark
 
 _BATCH_EVENTS: Final = 200_000
-_FRAME_SPACING_BYTES: Final = 64 * 1024
 
 Progress = Callable[[int, int], None]
 """Called with (positions done, positions in all)."""
@@ -99,23 +90,23 @@ class _Builder:
         self.position = 0
         self._index = index
         self._log_uuid = log_uuid
-        self._streams: dict[str, list[tuple[int, Location]]] = {}
+        self._streams: dict[str, list[Run]] = {}
         self._waiting = 0
-        self._frames: list[tuple[int, int]] = []
-        self._last_frame = (-1, 0)
         self._checkpoint: Checkpoint | None = None
 
     def add(self, segment_base: int, frame: Frame) -> None:
         header, offset = frame.header, frame.offset
-        event: RecordedEvent
+        previous = ""
         for number, event in enumerate(frame.records()):
-            location = Location(event.position, offset, number)
-            self._streams.setdefault(event.stream, []).append((event.version, location))
+            runs = self._streams.setdefault(event.stream, [])
+            if event.stream == previous:
+                first, count, position, _, first_number = runs[-1]
+                if event.version == first + count:
+                    runs[-1] = (first, count + 1, position, offset, first_number)
+                    continue
+            runs.append((event.version, 1, event.position, offset, number))
+            previous = event.stream
         self._waiting += header.events
-        base, last_offset = self._last_frame
-        if base != segment_base or offset - last_offset >= _FRAME_SPACING_BYTES:
-            self._frames.append((header.base_position, offset))
-            self._last_frame = (segment_base, offset)
         self.position = header.base_position + header.events - 1
         self._checkpoint = Checkpoint(
             self._log_uuid, self.position, segment_base, offset, header.crc
@@ -125,5 +116,5 @@ class _Builder:
 
     def finish(self) -> None:
         if self._checkpoint is not None and self._waiting:
-            self._index.add(self._streams.items(), self._frames, self._checkpoint)
-            self._streams, self._frames, self._waiting = {}, [], 0
+            self._index.add(self._streams.items(), self._checkpoint)
+            self._streams, self._waiting = {}, 0

@@ -6,15 +6,62 @@ recovery does it again from the frames.
 
 import os
 import stat
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from infrastructure.eventlog import format
+from infrastructure.eventlog.disk import Disk, is_full
 from infrastructure.eventlog.errors import CorruptFrame
-from infrastructure.eventlog.format import Footer
-from infrastructure.eventlog.segment import BadFrame, read_header, sealed_path, walk
+from infrastructure.eventlog.format import Footer, StreamIndex
+from infrastructure.eventlog.frames import BadFrame, walk
+from infrastructure.eventlog.segment import read_header, sealed_path
+
+_RETRY_S: Final = 5.0
 
 
-def seal(path: Path, end: int, content_hash: bytes) -> Path:
+class Sealer:
+    """Seals segments, each in a thread of its own; waits for space on a full disk."""
+
+    def __init__(self, disk: Disk, failed: Callable[[Exception], object]) -> None:
+        self._disk = disk
+        self._failed = failed
+        self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, path: Path, end: int, content_hash: bytes) -> None:
+        """Begin to seal; `failed` is called when it can't be done."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(
+            target=self._run, args=(path, end, content_hash), name="log-sealer"
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def close(self) -> None:
+        """Wait for what has begun; what waits for space is left to the next start."""
+        self._closing.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, path: Path, end: int, content_hash: bytes) -> None:
+        while True:
+            try:
+                seal(path, end, content_hash, self._disk)
+                return
+            except OSError as error:
+                if not is_full(error):
+                    self._failed(error)
+                    return
+            except Exception as error:  # noqa: BLE001 - shown in health output and to every caller
+                self._failed(error)
+                return
+            if self._closing.wait(_RETRY_S):
+                return
+
+
+def seal(path: Path, end: int, content_hash: bytes, disk: Disk) -> Path:
     """Seal a segment whose frames end at `end`.
 
     Returns:
@@ -22,15 +69,15 @@ def seal(path: Path, end: int, content_hash: bytes) -> Path:
 
     Raises:
         CorruptFrame: its frames are not what was written.
+        OSError: it is not sealed; it may be tried again unless flushing failed.
     """
-    header = read_header(path)
-    footer = _footer(path, format.frame_seed(header.uuid), header.base_position, end, content_hash)
+    footer, streams = _footer(path, end, content_hash)
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.ftruncate(fd, end)
-        os.pwrite(fd, format.encode_footer(footer), end)
-        os.fsync(fd)
-        os.fchmod(fd, stat.S_IRUSR | stat.S_IRGRP)
+        disk.write(fd, [format.encode_footer(footer, streams)], end)
+        disk.flush(fd)
+        os.fchmod(fd, stat.S_IRUSR)
     finally:
         os.close(fd)
     target = sealed_path(path)
@@ -48,9 +95,11 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-def _footer(path: Path, seed: int, base: int, end: int, content_hash: bytes) -> Footer:
-    streams: dict[str, tuple[int, int]] = {}
-    position = base
+def _footer(path: Path, end: int, content_hash: bytes) -> tuple[Footer, StreamIndex]:
+    header = read_header(path)
+    base, seed = header.base_position, format.frame_seed(header.uuid)
+    streams: StreamIndex = {}
+    position, timestamp = base, 0
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         for frame in walk(fd, seed, format.SEGMENT_HEADER_BYTES, end, base):
@@ -58,9 +107,11 @@ def _footer(path: Path, seed: int, base: int, end: int, content_hash: bytes) -> 
                 known = streams.get(event.stream)
                 number = known[1] + 1 if known else 1
                 streams[event.stream] = (event.version, number)
-                position = event.position + 1
+            position += frame.header.events
+            timestamp = frame.header.timestamp_us
     except BadFrame as bad:
         raise CorruptFrame(path, bad.offset, bad.next_position, bad.reason) from bad
     finally:
         os.close(fd)
-    return Footer(position - base, base, position - 1, end, content_hash, streams)
+    footer = Footer(position - base, base, position - 1, end, timestamp, content_hash, len(streams))
+    return footer, streams

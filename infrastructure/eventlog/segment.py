@@ -1,4 +1,4 @@
-"""Segment files: their names, their headers and footers, and walking over their frames.
+"""Segment files: their names, their headers and footers, and their chain.
 
 A segment is named by its base position: `<20 digits>.open` while it is written,
 `<20 digits>.seg` when it is sealed (and read-only).
@@ -6,18 +6,22 @@ A segment is named by its base position: `<20 digits>.open` while it is written,
 
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
-from application.ports.event_store import RecordedEvent
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptSegment, MissingSegment, NewerFormat
-from infrastructure.eventlog.format import Footer, FrameHeader, InvalidBytes, SegmentHeader
+from infrastructure.eventlog.format import (
+    Footer,
+    InvalidBytes,
+    SegmentHeader,
+    StreamIndex,
+)
 
 OPEN_SUFFIX: Final = ".open"
 SEALED_SUFFIX: Final = ".seg"
-_READ_BYTES: Final = 1024 * 1024
+NEW_SUFFIX: Final = ".new"
+"""Of a segment that has no place in the log yet; a crash may leave one behind."""
 
 
 class Segment(NamedTuple):
@@ -26,31 +30,6 @@ class Segment(NamedTuple):
     path: Path
     base_position: int
     sealed: bool
-
-
-class Frame(NamedTuple):
-    """A checked frame and where its bytes are."""
-
-    offset: int
-    """Within the segment."""
-    header: FrameHeader
-    data: bytes
-    data_offset: int
-    """Within `data`."""
-
-    def records(self) -> Iterator[RecordedEvent]:
-        """Its events, in order."""
-        return format.decode_records(self.data, self.data_offset, self.header)
-
-
-class BadFrame(Exception):
-    """Walking stopped: from this offset on there is no valid frame with the next position."""
-
-    def __init__(self, offset: int, next_position: int, reason: str) -> None:
-        super().__init__(reason)
-        self.offset = offset
-        self.next_position = next_position
-        self.reason = reason
 
 
 def open_path(directory: Path, base_position: int) -> Path:
@@ -64,13 +43,26 @@ def sealed_path(path: Path) -> Path:
 
 
 def list_segments(directory: Path) -> list[Segment]:
-    """All segments by base position."""
+    """All segments by base position, consistent although the writer may rename one meanwhile."""
+    found = _scan(directory)
+    # Reading a directory while a name in it changes may miss the file or give it twice.
+    while (again := _scan(directory)) != found:
+        found = again
+    return found
+
+
+def _scan(directory: Path) -> list[Segment]:
     found = []
     for entry in os.scandir(directory):
         stem, suffix = os.path.splitext(entry.name)
         if suffix in (OPEN_SUFFIX, SEALED_SUFFIX) and stem.isdigit():
             found.append(Segment(Path(entry.path), int(stem), suffix == SEALED_SUFFIX))
-    return sorted(found, key=lambda segment: segment.base_position)
+    return sorted(found, key=lambda segment: (segment.base_position, segment.sealed))
+
+
+def current_path(path: Path) -> Path:
+    """Path of a segment that was being written when it was listed, and may be sealed by now."""
+    return path if path.exists() else sealed_path(path)
 
 
 def read_header(path: Path) -> SegmentHeader:
@@ -95,37 +87,64 @@ def read_header(path: Path) -> SegmentHeader:
 
 
 def read_footer(path: Path) -> Footer:
-    """A sealed segment's footer.
+    """A sealed segment's footer without its stream index: a few bytes, whatever its size.
 
     Raises:
         CorruptSegment: there is none, or it fails its checks.
     """
-    base = int(path.stem)
     with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        try:
-            if size < format.SEGMENT_HEADER_BYTES + format.FOOTER_END_BYTES:
-                raise InvalidBytes("segment is too short for a footer")
-            file.seek(size - format.FOOTER_END_BYTES)
-            length, crc = format.decode_footer_end(file.read())
-            start = size - format.FOOTER_END_BYTES - length
-            if start < format.SEGMENT_HEADER_BYTES:
-                raise InvalidBytes("segment footer is longer than the segment")
-            file.seek(start)
-            footer = format.decode_footer(file.read(length), crc)
-        except InvalidBytes as error:
-            raise CorruptSegment(path, size, base, str(error)) from error
+        return _read_footer(path, file)[0]
+
+
+def read_footer_streams(path: Path) -> StreamIndex:
+    """A sealed segment's stream index; checks the whole footer.
+
+    Raises:
+        CorruptSegment: there is none, or it fails its checks.
+    """
+    with path.open("rb") as file:
+        footer, length, crc = _read_footer(path, file)
+        file.seek(footer.content_end)
+        body = file.read(length)
+    try:
+        streams = format.decode_footer_streams(body, crc)
+    except InvalidBytes as error:
+        raise CorruptSegment(path, footer.content_end, int(path.stem), str(error)) from error
+    return streams
+
+
+def _read_footer(path: Path, file: BinaryIO) -> tuple[Footer, int, int]:
+    """Footer, length and checksum of its body."""
+    base = int(path.stem)
+    size = file.seek(0, os.SEEK_END)
+    try:
+        if size < format.SEGMENT_HEADER_BYTES + format.FOOTER_END_BYTES:
+            raise InvalidBytes("segment is too short for a footer")
+        file.seek(size - format.FOOTER_END_BYTES)
+        length, crc = format.decode_footer_end(file.read())
+        start = size - format.FOOTER_END_BYTES - length
+        if start < format.SEGMENT_HEADER_BYTES:
+            raise InvalidBytes("segment footer is longer than the segment")
+        file.seek(start)
+        footer = format.decode_footer(file.read(format.FOOTER_FIXED_BYTES))
+    except InvalidBytes as error:
+        raise CorruptSegment(path, size, base, str(error)) from error
     if footer.content_end != start or footer.first_position != base:
         raise CorruptSegment(path, start, base, "footer belongs to another segment")
-    return footer
+    return footer, length, crc
 
 
 def check_chain(segments: list[Segment]) -> None:
-    """Every sealed segment is followed by the next one, with its hash in the header.
+    """The log begins at position 1, and every sealed segment is followed by the next one, with
+    its hash in the header.
 
     Raises:
         MissingSegment, CorruptSegment.
     """
+    if segments and segments[0].base_position != 1:
+        first = segments[0]
+        reason = f"begins at position {first.base_position}; the segments before it are missing"
+        raise MissingSegment(first.path, 0, 1, reason)
     for segment, following in itertools.pairwise(segments):
         if not segment.sealed:
             continue  # sealing it was interrupted; recovery does it again
@@ -144,45 +163,3 @@ def check_chain(segments: list[Segment]) -> None:
                 following.base_position,
                 f"does not follow {segment.path.name}: another history, or a changed file",
             )
-
-
-def walk(fd: int, seed: int, offset: int, end: int | None, next_position: int) -> Iterator[Frame]:
-    """Frames of a segment in order, each checked.
-
-    Args:
-        fd: Open segment file.
-        seed: `format.frame_seed` of its uuid.
-        offset: Where a frame begins.
-        end: Where to stop; None: at the first bytes that are no valid frame, by `BadFrame`, or
-            at the end of the file or the zeros that were reserved behind the last frame.
-        next_position: Position of the first event at `offset`.
-
-    Raises:
-        BadFrame: what stands there is no valid frame with the next position.
-    """
-    data, start = b"", offset
-    while end is None or offset < end:
-        at = offset - start
-        if len(data) - at < format.FRAME_HEADER_BYTES:
-            data, start, at = os.pread(fd, _READ_BYTES, offset), offset, 0
-            if not data:
-                if end is None:
-                    return
-                raise BadFrame(offset, next_position, "segment is cut short")
-        if end is None and not any(data[at : at + format.FRAME_HEADER_BYTES]):
-            return
-        try:
-            header = format.decode_frame_header(data, at)
-            if len(data) - at < header.length:
-                need = max(header.length, _READ_BYTES)
-                data, start, at = os.pread(fd, need, offset), offset, 0
-            header = format.check_frame(data, at, seed)
-            if header.base_position != next_position:
-                raise InvalidBytes(
-                    f"frame holds position {header.base_position}, expected {next_position}"
-                )
-        except InvalidBytes as error:
-            raise BadFrame(offset, next_position, str(error)) from error
-        yield Frame(offset, header, data, at)
-        offset += header.length
-        next_position += header.events

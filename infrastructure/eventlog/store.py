@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -14,10 +15,12 @@ from application.ports.event_store import (
 )
 from infrastructure.eventlog.active import ActiveSegment
 from infrastructure.eventlog.disk import Disk
+from infrastructure.eventlog.errors import WrongIndex
 from infrastructure.eventlog.index import Index
+from infrastructure.eventlog.queue import Outcome
 from infrastructure.eventlog.reader import SegmentReader
-from infrastructure.eventlog.rebuild import bring_up_to_date
-from infrastructure.eventlog.recovery import lock_directory, recover, reseal
+from infrastructure.eventlog.rebuild import Progress, bring_up_to_date
+from infrastructure.eventlog.recovery import Tail, last_timestamp_us, lock_directory, recover
 from infrastructure.eventlog.segment import read_footer, read_header
 from infrastructure.eventlog.stats import LogStats
 from infrastructure.eventlog.tail import StreamTail
@@ -26,11 +29,11 @@ from infrastructure.eventlog.writer import (
     MAX_SEGMENT_AGE_S,
     MAX_SEGMENT_BYTES,
     LogWriter,
-    Outcome,
 )
 
 INDEX_DIRECTORY = "index"
 _FIRST_HASH = bytes(32)
+MAX_SEGMENT_LIMIT = 2 * 1024**3
 
 
 class EventLog:
@@ -46,6 +49,8 @@ class EventLog:
         self._reader = reader
         self._reading = threading.Lock()
         self._closed = False
+        self.recovered: Tail | None = None
+        """What opening cut off or found missing, for the health output; None: all was there."""
 
     @classmethod
     def open(
@@ -55,49 +60,60 @@ class EventLog:
         disk: Disk | None = None,
         max_segment_bytes: int = MAX_SEGMENT_BYTES,
         max_segment_age_s: float = MAX_SEGMENT_AGE_S,
+        progress: Progress = lambda done, total: None,
     ) -> "EventLog":
         """Lock, recover, bring the index up to date and begin to write.
 
+        Args:
+            directory: Of the log; made if it does not exist.
+            disk: System calls; fault tests pass one that fails.
+            max_segment_bytes: Size at which a segment is sealed, up to 2 GiB.
+            max_segment_age_s: Age of its first event at which a segment is sealed.
+            progress: Called with (positions done, positions in all) while the index is built.
+
         Raises:
             LogLocked: another process writes it.
-            CorruptLog: and its kinds; nothing was changed.
+            CorruptLog: and its kinds; no event was changed.
+            DiskFull: there is no space for a segment.
             NewerFormat: a newer kefu wrote it.
         """
+        if not 0 < max_segment_bytes <= MAX_SEGMENT_LIMIT:
+            raise ValueError(f"a segment has 1 to {MAX_SEGMENT_LIMIT} bytes")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         disk = disk or Disk()
-        lock = lock_directory(directory)
-        try:
-            reseal(directory)
-            segments, tail = recover(directory)
+        with ExitStack() as undo:
+            lock = lock_directory(directory)
+            undo.callback(os.close, lock)
+            segments, tail = recover(directory, disk)
             if tail is not None:
                 active = ActiveSegment.resume(tail, disk)
-                next_position, last_us = tail.next_position, tail.last_timestamp_us
+                next_position = tail.next_position
             else:
                 previous = read_footer(segments[-1].path) if segments else None
                 next_position = previous.last_position + 1 if previous else 1
-                last_us = 0
                 previous_hash = previous.content_hash if previous else _FIRST_HASH
                 active = ActiveSegment.create(directory, next_position, previous_hash, disk)
-            first = segments[0].path if segments else active.path
-            log_uuid = read_header(first).uuid
+            undo.callback(active.close)
+            log_uuid = read_header(segments[0].path if segments else active.path).uuid
             index = Index(directory / INDEX_DIRECTORY)
+            undo.callback(index.close)
             durable = Watermark(next_position - 1, active.base_position, active.end)
-            bring_up_to_date(directory, index, log_uuid, durable)
+            bring_up_to_date(directory, index, log_uuid, durable, progress)
             stream_tail = StreamTail(index, log_uuid)
             writer = LogWriter(
                 directory,
                 active,
                 next_position,
-                last_us,
+                last_timestamp_us(segments, tail),
                 stream_tail,
                 disk=disk,
                 max_segment_bytes=max_segment_bytes,
                 max_segment_age_s=max_segment_age_s,
             )
-            return cls(lock, writer, stream_tail, index, SegmentReader(directory))
-        except BaseException:
-            os.close(lock)
-            raise
+            undo.pop_all()
+        log = cls(lock, writer, stream_tail, index, SegmentReader(directory))
+        log.recovered = tail if tail is not None and (tail.cut or tail.missing) else None
+        return log
 
     @property
     def stats(self) -> LogStats:
@@ -108,6 +124,11 @@ class EventLog:
     def failure(self) -> str | None:
         """Why the log takes no more events; None: it does."""
         return self._writer.failure
+
+    @property
+    def index_failure(self) -> str | None:
+        """Why the index could not be written the last time; None: it could."""
+        return self._writer.index_failure
 
     @property
     def durable_position(self) -> int:
@@ -135,6 +156,7 @@ class EventLog:
                 future.set_result(outcome)
 
         def done(outcome: list[Outcome] | Exception) -> None:
+            # RuntimeError when the loop is closed: the writer takes that as nobody to tell.
             loop.call_soon_threadsafe(settle, outcome)
 
         self._writer.submit(batches, done)
@@ -153,12 +175,17 @@ class EventLog:
     ) -> list[RecordedEvent]:
         """As `EventStore.read_stream`."""
         locations = self._tail.locations(stream, after_version, limit)
+        upto = self._writer.watermark
+        events: list[RecordedEvent] = []
         with self._reading:
-            return [
-                self._reader.at(location)
-                for location in locations
-                if up_to_position is None or location.position <= up_to_position
-            ]
+            for location in locations:
+                if up_to_position is not None and location.position > up_to_position:
+                    break
+                event = self._reader.at(location, upto)
+                if event.stream != stream or event.version != location.version:
+                    raise WrongIndex(stream, location.version, event.position)
+                events.append(event)
+        return events
 
     def stream_version(self, stream: str) -> int:
         """As `EventStore.stream_version`."""
@@ -174,10 +201,11 @@ class EventLog:
         if self._closed:
             return
         self._closed = True
-        self._writer.close()
-        self._reader.close()
-        self._index.close()
-        os.close(self._lock)
+        with ExitStack() as stack:
+            stack.callback(os.close, self._lock)
+            stack.callback(self._index.close)
+            stack.callback(self._reader.close)
+            self._writer.close()
 
     def __enter__(self) -> "EventLog":
         return self

@@ -1,25 +1,25 @@
 """The end of the log that the index does not hold yet, in memory.
 
-Events enter when they are durable and leave when a flush has put them into the index. Bounded by
-the flush: it runs every second and whenever `FLUSH_EVENTS` have come together.
+Events enter when they are durable and leave when a flush has put them into the index. A flush
+runs every second and whenever `FLUSH_EVENTS` have come together; when the index can't be written,
+the writer stops at `MAX_EVENTS`.
 """
 
 import threading
 from typing import Final
 
-from infrastructure.eventlog.format import FrameHeader
-from infrastructure.eventlog.index import Checkpoint, Index, Location
+from infrastructure.eventlog.encoding import EncodedFrame
+from infrastructure.eventlog.index import Checkpoint, Index, Location, Run, expand
 
 FLUSH_EVENTS: Final = 100_000
-_FRAME_SPACING_BYTES: Final = 64 * 1024
+MAX_EVENTS: Final = 1_000_000
 
 
 class _Generation:
     """Events of one flush."""
 
     def __init__(self) -> None:
-        self.streams: dict[str, list[tuple[int, Location]]] = {}
-        self.frames: list[tuple[int, int]] = []
+        self.streams: dict[str, list[Run]] = {}
         self.events = 0
         self.checkpoint: Checkpoint | None = None
 
@@ -35,80 +35,85 @@ class StreamTail:
         self._now = _Generation()
         self._before: _Generation | None = None
         """On its way into the index."""
-        self._last_frame = (0, 0)
 
-    def add(
-        self,
-        segment_base: int,
-        offset: int,
-        header: FrameHeader,
-        streams: list[tuple[str, int]],
-    ) -> None:
-        """A durable frame; `streams` has (stream, version) of each of its events, in order."""
-        position = header.base_position
+    def add(self, segment_base: int, offset: int, frame: EncodedFrame) -> None:
+        """A durable frame and where it was written."""
+        position, number = frame.base_position, 0
         with self._lock:
             now = self._now
             known = now.streams
-            for number, (stream, version) in enumerate(streams):
-                entry = (version, Location(position + number, offset, number))
-                entries = known.get(stream)
-                if entries is None:
-                    known[stream] = [entry]
+            for stream, first, count in frame.runs:
+                run = (first, count, position, offset, number)
+                runs = known.get(stream)
+                if runs is None:
+                    known[stream] = [run]
                 else:
-                    entries.append(entry)
-            now.events += len(streams)
-            last_base, last_offset = self._last_frame
-            if last_base != segment_base or offset - last_offset >= _FRAME_SPACING_BYTES:
-                now.frames.append((position, offset))
-                self._last_frame = (segment_base, offset)
+                    runs.append(run)
+                position += count
+                number += count
+            now.events += number
             now.checkpoint = Checkpoint(
-                self._log_uuid,
-                position + header.events - 1,
-                segment_base,
-                offset,
-                header.crc,
+                self._log_uuid, position - 1, segment_base, offset, frame.crc
             )
 
     @property
     def waiting(self) -> int:
-        """Events that the next flush will take."""
+        """Events that no flush has taken yet."""
         return self._now.events
+
+    @property
+    def events(self) -> int:
+        """All events that are not in the index yet."""
+        before = self._before
+        return self._now.events + (before.events if before else 0)
 
     def last_version(self, stream: str) -> int:
         """Version of the stream's last durable event, -1: none."""
         with self._lock:
             for generation in (self._now, self._before):
-                entries = generation.streams.get(stream) if generation else None
-                if entries:
-                    return entries[-1][0]
+                runs = generation.streams.get(stream) if generation else None
+                if runs:
+                    first, count, *_ = runs[-1]
+                    return first + count - 1
+        # Had a flush just moved it from one to the other, then it is in the index now.
         return self._index.last_version(stream)
 
     def locations(self, stream: str, after_version: int, limit: int | None) -> list[Location]:
-        """Locations of a stream's events in version order."""
+        """Locations of the stream's events with `version > after_version`, in version order."""
         with self._lock:
             newer = [
-                entry
+                run
                 for generation in (self._before, self._now)
                 if generation
-                for entry in generation.streams.get(stream, ())
-                if entry[0] > after_version
+                for run in generation.streams.get(stream, ())
+                if run[0] + run[1] - 1 > after_version
             ]
-        if newer and newer[0][0] == after_version + 1:
-            return [location for _, location in newer[:limit]]
-        found = self._index.locations(stream, after_version, limit)
-        # Between the two look-ups a flush may have moved events from the tail into the index.
-        last = found[-1].position if found else 0
-        found += [location for _, location in newer if location.position > last]
-        return found[:limit]
+        if newer and newer[0][0] <= after_version + 1:
+            return expand(newer, after_version, limit)
+        runs = self._index.runs(stream, after_version, limit)
+        # Between the two look-ups a flush may have moved runs from the tail into the index.
+        last = runs[-1][2] if runs else 0
+        runs += [run for run in newer if run[2] > last]
+        return expand(runs, after_version, limit)
 
-    def flush(self) -> None:
-        """Put what has come together into the index."""
+    def flush(self) -> bool:
+        """Put what has come together into the index; what failed before comes first.
+
+        Returns:
+            Whether there was anything.
+
+        Raises:
+            lmdb.Error: everything stays in memory, to be tried again.
+        """
         with self._flushing:
             with self._lock:
-                generation = self._now
-                if generation.checkpoint is None:
-                    return
-                self._before, self._now = generation, _Generation()
-            self._index.add(generation.streams.items(), generation.frames, generation.checkpoint)
+                if self._before is None:
+                    if self._now.checkpoint is None:
+                        return False
+                    self._before, self._now = self._now, _Generation()
+                generation = self._before
+            assert generation.checkpoint is not None
+            self._index.add(generation.streams.items(), generation.checkpoint)
             with self._lock:
                 self._before = None
+        return True

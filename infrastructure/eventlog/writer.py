@@ -1,46 +1,34 @@
 """The one writer: group commit in a thread of its own.
 
-Drain the queue, check expected versions, encode frames, one pwritev, one fdatasync, publish the
+Take what waits, check expected versions, encode frames, one pwritev, one fdatasync, publish the
 watermark, acknowledge. An idle log commits at once; under load a group is what came together
 while the one before it was on its way to the disk.
+
+A full disk refuses appends until there is space; any other failure to write ends appending for
+good, because nobody knows what is on disk (https://wiki.postgresql.org/wiki/Fsync_Errors).
 """
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from application.ports.event_store import (
-    ANY_VERSION,
-    StoreReadOnly,
-    StreamAppend,
-    WrongExpectedVersion,
-)
-from infrastructure.eventlog import format, sealing
+from application.ports.event_store import ANY_VERSION, StoreReadOnly, WrongExpectedVersion
 from infrastructure.eventlog.active import ActiveSegment
-from infrastructure.eventlog.disk import Disk
-from infrastructure.eventlog.encoding import GroupEncoder, check_batch
+from infrastructure.eventlog.disk import Disk, DiskFull
+from infrastructure.eventlog.encoding import EncodedFrame, GroupEncoder
+from infrastructure.eventlog.queue import Batch, Done, Job, JobQueue, Outcome
+from infrastructure.eventlog.sealing import Sealer
 from infrastructure.eventlog.stats import LogStats
-from infrastructure.eventlog.tail import FLUSH_EVENTS, StreamTail
+from infrastructure.eventlog.tail import FLUSH_EVENTS, MAX_EVENTS, StreamTail
 from infrastructure.eventlog.watermark import Watermark, WatermarkWriter
-
-Batch = Sequence[StreamAppend]
-Outcome = int | WrongExpectedVersion
-"""Last position of a batch, or why it was refused."""
 
 MAX_SEGMENT_BYTES: Final = 200 * 1024 * 1024
 MAX_SEGMENT_AGE_S: Final = 2 * 3600.0
-_MAX_GROUP_EVENTS: Final = 4096
 _INDEX_FLUSH_S: Final = 1.0
-
-
-class _Job(NamedTuple):
-    batches: Sequence[Batch]
-    events: int
-    done: Callable[[list[Outcome] | Exception], None]
+_ROLL_RETRY_S: Final = 5.0
 
 
 class LogWriter:
@@ -58,9 +46,10 @@ class LogWriter:
         max_segment_bytes: int = MAX_SEGMENT_BYTES,
         max_segment_age_s: float = MAX_SEGMENT_AGE_S,
     ) -> None:
-        self.stats = LogStats()
-        self.failure: str | None = None
-        """Why the log takes no more events; None: it does."""
+        self._queue = JobQueue()
+        self.stats = LogStats(self._queue)
+        self.index_failure: str | None = None
+        """Why the index could not be written the last time; it is tried again every second."""
         self._directory = directory
         self._active = active
         self._next = next_position
@@ -69,17 +58,23 @@ class LogWriter:
         self._disk = disk
         self._max_bytes = max_segment_bytes
         self._max_age_s = max_segment_age_s
+        self._failed: str | None = None
+        self._full: str | None = None
+        self._roll_not_before = 0.0
+        self._sealer = Sealer(disk, self._fail)
         self._watermark = WatermarkWriter(directory)
-        self._queue: deque[_Job] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
         self._index_due = threading.Event()
-        self._sealers: list[threading.Thread] = []
+        self._stopped = False
         self._publish()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._indexer = threading.Thread(target=self._index, name="log-indexer", daemon=True)
         self._thread.start()
         self._indexer.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the log takes no events, for good or until there is space; None: it does."""
+        return self._failed or self._full
 
     @property
     def durable_position(self) -> int:
@@ -91,26 +86,15 @@ class LogWriter:
         """How far readers may read."""
         return self._durable
 
-    def submit(
-        self,
-        batches: Sequence[Batch],
-        done: Callable[[list[Outcome] | Exception], None],
-    ) -> None:
+    def submit(self, batches: Sequence[Batch], done: Done) -> None:
         """Queue batches; `done` is called in the writer's thread when they are on disk or failed.
 
         Raises:
             StoreReadOnly: the log takes no more events.
-            ValueError: a batch breaks a limit of the port.
+            Busy: too much is waiting.
+            ValueError, TypeError: a batch breaks the port's rules.
         """
-        events = sum(map(check_batch, batches))
-        with self._wake:
-            if self.failure is not None:
-                raise StoreReadOnly(self.failure)
-            if self._closing:
-                raise StoreReadOnly("the log is closed")
-            self._queue.append(_Job(batches, events, done))
-            self.stats.queue_depth += events
-            self._wake.notify()
+        self._queue.put(batches, done)
 
     def append(self, batches: Sequence[Batch]) -> list[Outcome]:
         """As `submit`, for threads that wait."""
@@ -127,60 +111,54 @@ class LogWriter:
 
     def close(self) -> None:
         """Write what is queued, flush the index, release files."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._index_due.set()
+        self._queue.close("the log is closed")
         self._thread.join()
+        self._stopped = True
+        self._index_due.set()
         self._indexer.join()
-        for sealer in self._sealers:
-            sealer.join()
-        self._active.close()
-        self._watermark.close()
+        self._sealer.close()
+        try:
+            self._active.close()
+        finally:
+            self._watermark.close()
 
     # The writer's thread.
 
     def _run(self) -> None:
-        while True:
-            with self._wake:
-                if not self._queue and not self._closing:
-                    self._wake.wait(self._seconds_to_roll())
-                if self._closing and not self._queue:
-                    return
-                group = self._take_group()
-            if self._seconds_to_roll() <= 0 and self.failure is None:
-                self._guard(self._roll)
-            if group:
-                self._commit(group)
+        while (group := self._queue.take(self._idle_s())) is not None:
+            try:
+                if self._seconds_to_roll() <= 0:
+                    self._roll()
+                if group:
+                    self._commit(group)
+            except Exception as error:  # noqa: BLE001 - this thread must live to refuse callers
+                refused = self._fail(error)
+                for job in group:
+                    _answer(job, refused)
 
-    def _take_group(self) -> list[_Job]:
-        group: list[_Job] = []
-        events = 0
-        while self._queue and (not group or events + self._queue[0].events <= _MAX_GROUP_EVENTS):
-            job = self._queue.popleft()
-            group.append(job)
-            events += job.events
-        self.stats.queue_depth -= events
-        return group
-
-    def _commit(self, group: list[_Job]) -> None:
-        outcomes: list[list[Outcome]] = []
+    def _commit(self, group: list[Job]) -> None:
+        """Write a group and answer its callers; whatever is raised was not acknowledged."""
+        if self._failed is not None:
+            raise StoreReadOnly(self._failed)
+        if self._tail.events > MAX_EVENTS and not self._flush_index():
+            self._refuse(group, f"the index can't be written: {self.index_failure}")
+            return
         encoder = GroupEncoder(self._active.seed, self._next, self._now_us())
         try:
-            if self.failure is not None:
-                raise StoreReadOnly(self.failure)
-            for job in group:
-                outcomes.append([self._decide(encoder, batch) for batch in job.batches])
-            self._write(encoder)
-        except Exception as error:  # noqa: BLE001 - every waiting caller gets it
-            refused = error if isinstance(error, StoreReadOnly) else self._fail(error)
-            for job in group:
-                job.done(refused)
+            outcomes = [[self._decide(encoder, batch) for batch in job.batches] for job in group]
+            frames = encoder.finish()
+        except Exception as error:  # noqa: BLE001 - nothing was written: these callers get it
+            self._refuse(group, f"a batch could not be encoded: {type(error).__name__}: {error}")
+            return
+        try:
+            self._write(frames, encoder)
+            self._full = None
+        except DiskFull as error:
+            self._full = f"the disk is full ({error.strerror}); the log takes events when it is not"
+            self._refuse(group, self._full)
             return
         for job, outcome in zip(group, outcomes, strict=True):
-            job.done(outcome)
-        if self._active.end >= self._max_bytes:
-            self._guard(self._roll)
+            _answer(job, outcome)
 
     def _decide(self, encoder: GroupEncoder, batch: Batch) -> Outcome:
         """Put a batch into the group, unless a stream of it is at another version."""
@@ -202,24 +180,22 @@ class LogWriter:
         versions.update(staged)
         return encoder.add(batch, firsts)
 
-    def _write(self, encoder: GroupEncoder) -> None:
-        frames = encoder.finish()
+    def _write(self, frames: list[EncodedFrame], encoder: GroupEncoder) -> None:
         if not frames:
             return
         active = self._active
-        size = sum(len(frame.data) for frame in frames)
-        offset = active.end
+        offset = started_at = active.end
         started = time.perf_counter()
         active.append([frame.data for frame in frames], encoder.timestamp_us)
         seconds = time.perf_counter() - started
         for frame in frames:
-            header = format.decode_frame_header(frame.data, 0)
-            self._tail.add(active.base_position, offset, header, frame.streams)
+            self._tail.add(active.base_position, offset, frame)
             offset += len(frame.data)
+        events = encoder.next_position - self._next
         self._next = encoder.next_position
         self._last_us = encoder.timestamp_us
         self._publish()
-        self.stats.committed(encoder.events, size, len(frames), seconds)
+        self.stats.committed(events, offset - started_at, len(frames), seconds)
         if self._tail.waiting >= FLUSH_EVENTS:
             self._index_due.set()
 
@@ -232,52 +208,71 @@ class LogWriter:
         """Wall-clock time that never goes back along the log."""
         return max(time.time_ns() // 1000, self._last_us)
 
+    def _idle_s(self) -> float | None:
+        """How long to wait for a job before it is time to roll; None: as long as it takes."""
+        if self._failed is not None:
+            return None
+        return max(self._seconds_to_roll(), self._roll_not_before - time.monotonic(), 0.0)
+
     def _seconds_to_roll(self) -> float:
         if not self._active.first_timestamp_us:
             return self._max_age_s  # an empty segment has no age
+        if self._active.end >= self._max_bytes:
+            return 0.0
         return self._max_age_s - (self._now_us() - self._active.first_timestamp_us) / 1e6
 
     def _roll(self) -> None:
         """Go on in a new segment; the full one is sealed in the background."""
+        if self._failed is not None or time.monotonic() < self._roll_not_before:
+            return
         full = self._active
         digest = full.content_hash()
-        self._active = ActiveSegment.create(self._directory, self._next, digest, self._disk)
+        try:
+            self._active = ActiveSegment.create(self._directory, self._next, digest, self._disk)
+        except DiskFull:
+            # Nothing is lost by going on in this segment; its own reservations say when to stop.
+            self._roll_not_before = time.monotonic() + _ROLL_RETRY_S
+            return
         self._publish()
         full.close()
         self.stats.segments_rolled += 1
-        self._sealers = [sealer for sealer in self._sealers if sealer.is_alive()]
-        sealer = threading.Thread(
-            target=self._guard,
-            args=(lambda: sealing.seal(full.path, full.end, digest),),
-            name="log-sealer",
-        )
-        self._sealers.append(sealer)
-        sealer.start()
+        self._sealer.start(full.path, full.end, digest)
 
-    def _guard(self, step: Callable[[], object]) -> None:
-        try:
-            step()
-        except Exception as error:  # noqa: BLE001 - shown in health output and to every caller
-            self._fail(error)
+    def _refuse(self, group: list[Job], reason: str) -> None:
+        for job in group:
+            _answer(job, StoreReadOnly(reason))
 
     def _fail(self, error: Exception) -> StoreReadOnly:
         """From now on the log is read-only: what is on disk is no longer certain."""
-        reason = f"the log is read-only after a failed write: {type(error).__name__}: {error}"
-        with self._wake:
-            self.failure = self.failure or reason
-            waiting, self._queue = list(self._queue), deque()
-            self.stats.queue_depth = 0
-        refused = StoreReadOnly(self.failure)
-        for job in waiting:
-            job.done(refused)
-        return refused
+        if self._failed is None:
+            self._failed = (
+                f"the log is read-only after a failed write: {type(error).__name__}: {error}"
+            )
+        self._queue.close(self._failed)
+        return StoreReadOnly(self._failed)
 
     # The index's thread.
 
     def _index(self) -> None:
-        while not self._closing:
+        while not self._stopped:
             self._index_due.wait(_INDEX_FLUSH_S)
             self._index_due.clear()
-            self._guard(self._tail.flush)
-        self._thread.join()
-        self._guard(self._tail.flush)
+            self._flush_index()
+        while self._flush_index() and self._tail.events:
+            pass
+
+    def _flush_index(self) -> bool:
+        try:
+            self._tail.flush()
+        except Exception as error:  # noqa: BLE001 - kept in memory, shown, tried again
+            self.index_failure = f"{type(error).__name__}: {error}"
+            return False
+        self.index_failure = None
+        return True
+
+
+def _answer(job: Job, outcome: list[Outcome] | Exception) -> None:
+    try:
+        job.done(outcome)
+    except Exception:  # noqa: BLE001 - the caller is gone (its loop is closed), others are not
+        return

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from application.ports.event_store import RecordedEvent
 from infrastructure.eventlog import format, operations
 from infrastructure.eventlog.errors import (
     CorruptFrame,
@@ -69,14 +70,52 @@ def test_a_flipped_bit_at_every_byte_is_never_read_as_if_nothing_were(
         damaged[offset] ^= 1 << (offset % 8)
         the_segment(copy).write_bytes(damaged)
         assert not operations.verify(copy).ok
-        if offset < last_frame:
-            with pytest.raises((CorruptLog, NewerFormat)):
-                EventLog.open(copy).close()
-            assert the_segment(copy).read_bytes() == bytes(damaged), "a refusal changes nothing"
-        else:
-            # The last frame: nothing tells it from one that was never finished.
+        with pytest.raises((CorruptLog, NewerFormat)):
+            EventLog.open(copy).close()
+        assert the_segment(copy).read_bytes() == bytes(damaged), "a refusal changes nothing"
+        if offset >= last_frame:
+            # Only the watermark tells the last frame from one that was never finished.
+            (copy / "watermark").unlink()
             assert payloads(copy) == whole[:-1]
             assert list(copy.glob("*.torn"))
+
+
+def test_an_unfinished_frame_behind_the_acknowledged_ones_is_cut_off(small_log: MakeLog) -> None:
+    directory = small_log(3)
+    path = the_segment(directory)
+    data = path.read_bytes()
+    last_frame = data[data.rindex(format.FRAME_MAGIC) :]
+    path.write_bytes(data + last_frame[:-1] + b"?" + bytes(4096))
+    with EventLog.open(directory) as log:
+        assert [event.payload for event in log.read(0, 10)] == [b"payload %d" % n for n in range(3)]
+        assert log.recovered is not None
+        assert (log.recovered.missing, log.recovered.cut) == (0, len(last_frame) + 8)
+    (torn,) = directory.glob("*.torn")
+    assert torn.read_bytes().startswith(last_frame[:-1])
+
+
+def test_a_copy_of_a_log_in_use_opens_and_says_what_it_lacks(small_log: MakeLog) -> None:
+    directory = small_log(3)
+    path = the_segment(directory)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(format.FRAME_MAGIC)] + bytes(100_000))
+    with EventLog.open(directory) as log:
+        assert len(log.read(0, 10)) == 2
+        assert log.recovered is not None
+        assert log.recovered.missing == 1
+
+
+def test_two_damaged_frames_do_not_hide_a_valid_one_behind_them(small_log: MakeLog) -> None:
+    directory = small_log(5)
+    (directory / "watermark").unlink()
+    path = the_segment(directory)
+    data = bytearray(path.read_bytes())
+    at = [n for n in range(len(data)) if data[n : n + 4] == format.FRAME_MAGIC]
+    for frame in at[2:4]:
+        data[frame + 8] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(CorruptFrame, match="position 5 follows"):
+        EventLog.open(directory)
 
 
 def test_damage_in_the_middle_names_file_offset_and_positions(small_log: MakeLog) -> None:
@@ -105,7 +144,47 @@ def test_salvage_copies_what_is_intact_and_says_what_is_lost(
     report = operations.salvage(directory, tmp_path / "new")
     assert report.copied_events == 4
     assert [finding.position for finding in report.lost] == [2]
-    assert payloads(tmp_path / "new") == [b"payload %d" % n for n in (0, 2, 3, 4)]
+    before, after = data_of(directory, tmp_path), operations.export(tmp_path / "new")
+    for old, new in zip(before, after, strict=True):
+        if old.position == 2:
+            assert (new.position, new.type) == (2, "log.lost.v1")
+        else:
+            assert new == old
+    with EventLog.open(tmp_path / "new") as log:
+        log.append_sync([batch("s-1", b"goes on", expected=1)])
+    assert operations.verify(tmp_path / "new").ok
+
+
+def test_salvage_fills_the_place_of_a_whole_lost_segment(tmp_path: Path) -> None:
+    directory = sealed_log(tmp_path, 4)
+    whole = payloads(directory)
+    sorted(directory.glob("*.seg"))[1].unlink()
+    report = operations.salvage(directory, tmp_path / "new")
+    assert report.copied_events == 3
+    assert [finding.position for finding in report.lost] == [2]
+    whole[1] = b"{}"
+    assert payloads(tmp_path / "new") == whole
+
+
+def test_salvage_of_an_intact_log_is_the_same_log(small_log: MakeLog, tmp_path: Path) -> None:
+    directory = small_log(5)
+    report = operations.salvage(directory, tmp_path / "new")
+    assert (report.copied_events, report.lost) == (5, [])
+    assert list(operations.export(tmp_path / "new")) == list(operations.export(directory))
+    with pytest.raises(FileExistsError):
+        operations.salvage(directory, tmp_path / "new")
+
+
+def data_of(directory: Path, tmp_path: Path) -> list[RecordedEvent]:
+    """What a damaged log of `small_log` held."""
+    whole = tmp_path / "whole"
+    shutil.copytree(directory, whole)
+    path = the_segment(whole)
+    data = bytearray(path.read_bytes())
+    second = data.index(format.FRAME_MAGIC, data.index(format.FRAME_MAGIC) + 1)
+    data[second + 40] ^= 0xFF
+    path.write_bytes(data)
+    return list(operations.export(whole))
 
 
 def sealed_log(tmp_path: Path, segments: int = 3) -> Path:
@@ -142,6 +221,15 @@ def test_a_missing_segment_is_refused(tmp_path: Path) -> None:
     sorted(directory.glob("*.seg"))[1].unlink()
     with pytest.raises(MissingSegment):
         EventLog.open(directory)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_missing_first_or_last_segment_is_refused(tmp_path: Path, which: int) -> None:
+    directory = sealed_log(tmp_path)
+    sorted([*directory.glob("*.seg"), *directory.glob("*.open")])[which].unlink()
+    with pytest.raises(MissingSegment):
+        EventLog.open(directory)
+    assert not operations.verify(directory).ok
 
 
 def test_a_segment_of_another_history_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Batches on their way to the writer: a bounded queue, taken in groups."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from application.ports.event_store import StoreReadOnly, StreamAppend, WrongExpectedVersion
+from domain.errors import Busy
+from infrastructure.eventlog.encoding import check_batch
+
+Batch = Sequence[StreamAppend]
+Outcome = int | WrongExpectedVersion
+"""Last position of a batch, or why it was refused."""
+Done = Callable[[list[Outcome] | Exception], None]
+
+MAX_GROUP_EVENTS: Final = 4096
+MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
+MAX_QUEUE_BYTES: Final = 256 * 1024 * 1024
+
+
+class Job(NamedTuple):
+    """Batches whose caller waits for all of them."""
+
+    batches: Sequence[Batch]
+    events: int
+    bytes: int
+    done: Done
+
+
+class JobQueue:
+    """Any thread puts jobs in; the writer's thread takes groups of them out."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        """Events that wait."""
+        self._bytes = 0
+        self._jobs: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._closed: str | None = None
+
+    def put(self, batches: Sequence[Batch], done: Done) -> None:
+        """Queue batches.
+
+        Raises:
+            Busy: more than 256 MiB wait already.
+            StoreReadOnly: the queue was closed, with this reason.
+            ValueError, TypeError: a batch breaks the port's rules.
+        """
+        events = size = 0
+        for batch in batches:
+            batch_events, batch_bytes = check_batch(batch)
+            events += batch_events
+            size += batch_bytes
+        with self._wake:
+            if self._closed is not None:
+                raise StoreReadOnly(self._closed)
+            if self._jobs and self._bytes + size > MAX_QUEUE_BYTES:
+                raise Busy("Too much is waiting to be written; try again in a moment.")
+            self._jobs.append(Job(batches, events, size, done))
+            self.depth += events
+            self._bytes += size
+            self._wake.notify()
+
+    def take(self, timeout_s: float | None) -> list[Job] | None:
+        """What the next group commit holds: empty when the time is over, None when the queue is
+        closed and empty.
+        """
+        with self._wake:
+            if not self._jobs and self._closed is None:
+                self._wake.wait(timeout_s)
+            if not self._jobs:
+                return None if self._closed is not None else []
+            group: list[Job] = []
+            events = size = 0
+            while self._jobs:
+                job = self._jobs[0]
+                events += job.events
+                size += job.bytes
+                if group and (events > MAX_GROUP_EVENTS or size > MAX_GROUP_BYTES):
+                    break
+                group.append(self._jobs.popleft())
+                self.depth -= job.events
+                self._bytes -= job.bytes
+            return group
+
+    def close(self, reason: str) -> None:
+        """Take no more jobs; those that wait may still be taken out."""
+        with self._wake:
+            self._closed = self._closed or reason
+            self._wake.notify()
