@@ -9,14 +9,16 @@ import msgspec
 from application.ports.core import Receipt, Request
 from application.ports.views import ConversationRow
 from application.queries.core import ANSWER_TYPES, ConversationAsOf, CoreQuery
-from domain.errors import Busy, Unavailable
+from domain.errors import Busy, InvalidInput, Unavailable
 from infrastructure.ipc.protocol import (
     Call,
     FrameBuffer,
     Reply,
     decode_replies,
+    encode,
     frame,
     to_error,
+    to_failure,
 )
 
 _ANSWER_TYPES: Final[dict[type[Any], Any]] = {**ANSWER_TYPES, ConversationAsOf: ConversationRow}
@@ -169,8 +171,25 @@ class _Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         calls, self._outgoing = self._outgoing, []
-        if self._transport is not None and calls:
-            self._transport.write(frame(calls))
+        if self._transport is None or not calls:
+            return
+        try:
+            data = frame(calls)
+        except UnicodeEncodeError:
+            # A lone surrogate (RFC 3629 section 3), which JSON lets through, in one of the calls:
+            # that one is refused, and those that share its frame must not suffer.
+            calls = [call for call in calls if self._is_text(call)]
+            data = frame(calls)
+        self._transport.write(data)
+
+    def _is_text(self, call: Call) -> bool:
+        try:
+            encode(call)
+        except UnicodeEncodeError:
+            refused = InvalidInput("The request holds characters that no text may hold.")
+            self._settle(Reply(call.id, failure=to_failure(refused)))
+            return False
+        return True
 
     def _fail_all(self) -> None:
         calls, self.calls = self.calls, {}

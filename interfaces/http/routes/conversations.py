@@ -139,7 +139,7 @@ async def _as_of(deps: WebDependencies, conversation_id: str, receipt: Receipt) 
 
 
 def _moment(text: str) -> tuple[int | None, int | None]:
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         if len(text) > 18:
             raise InvalidInput("as_of is not a position that this log gave.", "as_of")
         return int(text), None

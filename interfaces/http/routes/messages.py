@@ -112,6 +112,6 @@ async def _require_exists(views: Views, conversation_id: str, *, visitor: bool) 
 
 
 def _seq_of(cursor: str) -> int:
-    if not cursor.isdigit() or len(cursor) > 9:
+    if not (cursor.isascii() and cursor.isdigit()) or len(cursor) > 9:
         raise InvalidInput("cursor is not one that this API gave; leave it out.", "cursor")
     return int(cursor)
