@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from infrastructure.eventlog.store import EventLog
 
 from application.commands.access import StartVisitorSession
 from application.commands.agent import RegisterAgent
 from application.commands.bus import CommandBus
 from application.ports.core import Idempotency, Receipt, Request
 from domain.actors import SYSTEM, Actor, ActorKind, Role
+from infrastructure.eventlog.store import EventLog
 
 
 @dataclass
