@@ -85,24 +85,32 @@ class GroupEncoder:
         """
         if self._size >= _FRAME_TARGET_BYTES:
             self._close_frame()
-        parts, runs, types = self._parts, self._runs, _type_bytes
+        runs, types = self._runs, _type_bytes
+        part = self._parts.append
         count = size = 0
+        # The hottest loop of the log: what an append's events share is made once.
         for append, version in zip(batch, firsts, strict=True):
-            stream = append.stream
-            name = stream.encode()
+            name = append.stream.encode()
             name_length = len(name)
             events = append.events
-            runs.append((stream, version, len(events)))
+            runs.append((append.stream, version, len(events)))
             count += len(events)
+            last_type = None
             for type_name, payload, metadata in events:
-                type_bytes = types.get(type_name) or _encode_type(type_name)
-                payload_length = len(payload)
-                metadata_length = len(metadata)
-                header = pack_record_header(
-                    payload_length, version, name_length, len(type_bytes), metadata_length
+                if type_name is not last_type:
+                    type_bytes = types.get(type_name) or _encode_type(type_name)
+                    type_length = len(type_bytes)
+                    names = name + type_bytes
+                    last_type = type_name
+                size += len(payload) + len(metadata)
+                part(
+                    pack_record_header(
+                        len(payload), version, name_length, type_length, len(metadata)
+                    )
                 )
-                parts += (header, name, type_bytes, metadata, payload)
-                size += payload_length + metadata_length
+                part(names)
+                part(metadata)
+                part(payload)
                 version += 1
         self._size += size
         self.next_position += count

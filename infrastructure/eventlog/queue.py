@@ -14,7 +14,8 @@ Outcome = int | WrongExpectedVersion
 """Last position of a batch, or why it was refused."""
 Done = Callable[[list[Outcome] | Exception], None]
 
-MAX_GROUP_EVENTS: Final = 4096
+MAX_GROUP_EVENTS: Final = 8192
+"""Enough that a slow disk is not what limits; a group is rarely as large."""
 MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
 MAX_QUEUE_BYTES: Final = 256 * 1024 * 1024
 
