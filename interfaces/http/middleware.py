@@ -16,6 +16,10 @@ from interfaces.http.problems import PayloadTooLarge, from_error
 _log = structlog.get_logger(__name__)
 
 MAX_BODY_BYTES: Final = 1024 * 1024
+_MAX_DRAINED_BYTES: Final = 16 * MAX_BODY_BYTES
+"""A body over the limit is still read up to here and dropped: a client that is answered while it
+sends sees a broken connection and not the answer.
+"""
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -91,20 +95,26 @@ async def _limited(request: Request, receive: Receive) -> Receive | None:
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return receive
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+    if declared.isdecimal() and int(declared) > _MAX_DRAINED_BYTES:
         return None
     chunks: list[bytes] = []
     size = 0
     while True:
         message: Any = await receive()
         if message["type"] != "http.request":
-            break
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > MAX_BODY_BYTES:
+            return receive  # it went away: the app finds that out too, and does nothing by halves
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > _MAX_DRAINED_BYTES:
             return None
+        if size <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
         if not message.get("more_body", False):
             break
+    if size > MAX_BODY_BYTES:
+        return None
     body: Message | None = {"type": "http.request", "body": b"".join(chunks), "more_body": False}
 
     async def again() -> Message:
