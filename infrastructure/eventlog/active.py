@@ -60,7 +60,7 @@ class ActiveSegment:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             if is_full(error):
-                raise DiskFull(error.errno, "no space for a new segment") from error
+                raise DiskFull(error.errno, error.strerror) from error
             raise
         temporary.rename(path)
         sync_directory(directory)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MAX_VECTORS: Final = 512
 
@@ -53,11 +53,11 @@ class Disk:
             os.posix_fallocate(fd, offset, length)
         except OSError as error:
             if is_full(error):
-                raise DiskFull(error.errno, "no space to reserve") from error
+                raise DiskFull(error.errno, error.strerror) from error
             if error.errno not in _CANNOT_RESERVE:
                 raise
 
 
 def is_full(error: OSError) -> bool:
-    """Whether the error says that the disk, or a quota, is full."""
+    """Whether the error says that the disk is full, or that a quota or limit is reached."""
     return error.errno in _FULL

@@ -154,7 +154,7 @@ class LogWriter:
             self._write(frames, encoder)
             self._full = None
         except DiskFull as error:
-            self._full = f"the disk is full ({error.strerror}); the log takes events when it is not"
+            self._full = f"no space for more events ({error.strerror}); free some and send it again"
             self._refuse(group, self._full)
             return
         for job, outcome in zip(group, outcomes, strict=True):

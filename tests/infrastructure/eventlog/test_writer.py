@@ -34,7 +34,7 @@ class SmallDisk(Disk):
 
     def reserve(self, fd: int, offset: int, length: int) -> None:
         if self.full:
-            raise DiskFull(errno.ENOSPC, "no space to reserve")
+            raise DiskFull(errno.ENOSPC, "No space left on device")
         super().reserve(fd, offset, length)
 
 
@@ -44,7 +44,7 @@ async def test_a_full_disk_refuses_appends_and_takes_them_again_when_there_is_sp
     disk = SmallDisk()
     with EventLog.open(tmp_path / "log", disk=disk) as log:
         disk.full = True
-        with pytest.raises(StoreReadOnly, match="disk is full"):
+        with pytest.raises(StoreReadOnly, match="no space"):
             await log.append([append("s", -1, b"refused")])
         assert log.failure is not None
         assert log.durable_position == 0
@@ -65,7 +65,7 @@ async def test_without_space_for_a_new_segment_the_log_goes_on_in_the_old_one(
 
         def reserve(fd: int, offset: int, length: int) -> None:
             if offset == 0:
-                raise DiskFull(errno.ENOSPC, "no space to reserve")
+                raise DiskFull(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(disk, "reserve", reserve)
         for number in range(3):
