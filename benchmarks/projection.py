@@ -1,12 +1,16 @@
 """Events a second from the log's files into the views in Postgres.
 
 The log is filled first, not timed: conversations, each message as `conversation.message_accepted`
-and `message.sent`, a third of them Chinese, with a read cursor now and then. Then the real runner
-brings empty views up to date, search vectors included.
+and `message.sent`, a third of them Chinese, with a read cursor now and then. No two messages say
+the same: words and characters are drawn as often as language uses them (Zipf), because a search
+index is cheap only for text that repeats itself. Then the real runner brings empty views up to
+date, search vectors included.
 """
 
+import random
 import tempfile
 import time
+from itertools import accumulate
 from pathlib import Path
 
 from application import codec
@@ -24,12 +28,32 @@ from infrastructure.postgres.embedded import EmbeddedPostgres
 from infrastructure.postgres.projection_store import PostgresProjectionStore
 
 CONVERSATIONS = 2_000
-TEXTS = (
-    "Hello, my order number 20231107 has not arrived yet, could you look where it is?",
-    "您好，我上周买的外套尺码不对，想换大一号，请问需要自己寄回去吗？运费谁出？",
-    "The tracking page says delivered, but nobody in the house has seen a parcel. Please help.",
-)
+ENGLISH_WORDS = 20_000
+CHINESE_CHARACTERS = 3_500
+WORDS_A_MESSAGE = 15
+CHARACTERS_A_MESSAGE = 32
 METADATA = codec.encode_metadata(codec.Metadata(ActorKind.VISITOR, "contact", "benchmark"))
+
+
+class _Writer:
+    """Text that has the vocabulary of a language and no meaning; the same in every run."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(1)
+        letters = "etaoinshrdlucmfwypvbgk"
+        lengths = [self._random.randint(2, 9) for _ in range(ENGLISH_WORDS)]
+        self._words = ["".join(self._random.choices(letters, k=length)) for length in lengths]
+        self._characters = [chr(0x4E00 + 5 * n) for n in range(CHINESE_CHARACTERS)]
+        self._word_weights = list(accumulate(1 / (n + 10) for n in range(ENGLISH_WORDS)))
+        self._weights = list(accumulate(1 / (n + 20) for n in range(CHINESE_CHARACTERS)))
+
+    def message(self, chinese: bool) -> str:
+        choices = self._random.choices
+        if chinese:
+            return "".join(
+                choices(self._characters, cum_weights=self._weights, k=CHARACTERS_A_MESSAGE)
+            )
+        return " ".join(choices(self._words, cum_weights=self._word_weights, k=WORDS_A_MESSAGE))
 
 
 def _fill(log: EventLog, messages: int) -> None:
@@ -46,6 +70,7 @@ def _fill(log: EventLog, messages: int) -> None:
         ]
     )
     versions = [0] * CONVERSATIONS
+    writer = _Writer()
     batches: list[list[StreamAppend]] = []
     for number in range(messages):
         n = number % CONVERSATIONS
@@ -55,7 +80,7 @@ def _fill(log: EventLog, messages: int) -> None:
         if number % 20 == 0:
             events.append(ReadCursorMoved(ActorKind.AGENT, "agent", seq))
         author = Author(ActorKind.VISITOR, f"p{n}", f"Visitor {n}")
-        sent = MessageSent(f"c{n}", seq, author, TEXTS[number % 3], False, id)
+        sent = MessageSent(f"c{n}", seq, author, writer.message(number % 3 == 1), False, id)
         batches.append(
             [
                 stream(f"conversation-c{n}", versions[n], *events),

@@ -28,7 +28,8 @@ def vector(*texts: str | None) -> str:
                     lexemes.add(cjk[-1])
                 else:
                     lexemes.add(word[:MAX_TOKEN_CHARS])
-    return " ".join(map(_quote, lexemes))
+    # Word characters only, which need no quotes in a tsvector.
+    return " ".join(lexemes)
 
 
 def query(text: str) -> str | None:

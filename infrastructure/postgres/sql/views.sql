@@ -47,6 +47,8 @@ CREATE TABLE conversations (
 );
 CREATE INDEX ON conversations (updated_us DESC, id DESC);
 CREATE INDEX ON conversations (contact_id);
+-- The inbox of an agent, or of nobody: few of all conversations are not resolved.
+CREATE INDEX ON conversations (assignee_id, updated_us DESC, id DESC) WHERE status <> 'resolved';
 CREATE INDEX ON conversations (snoozed_until_us) WHERE status = 'snoozed';
 
 CREATE TABLE messages (
