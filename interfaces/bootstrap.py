@@ -1,8 +1,8 @@
 """The composition root: the only module that names infrastructure."""
 
-import os
-import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from application.commands.bus import CommandBus
@@ -10,8 +10,10 @@ from application.ports.core import Core
 from application.ports.event_store import EventFeed, RecordedEvent
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.projections.runner import ProjectionRunner
+from domain.errors import InvalidInput
 from infrastructure.argon2 import Argon2Hasher
 from infrastructure.eventlog import operations
+from infrastructure.eventlog.errors import LogLocked as LogLocked
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.store import EventLog
 from infrastructure.ipc.client import CoreClient
@@ -21,14 +23,25 @@ from infrastructure.postgres.embedded import EmbeddedPostgres
 from infrastructure.postgres.projection_store import PostgresProjectionStore
 from infrastructure.postgres.views import PostgresViews
 from infrastructure.system import SystemClock, SystemIds
+from infrastructure.system.private_files import make_private, read_or_make_secret, read_secret
 from infrastructure.telemetry import collectors, logs
 from infrastructure.telemetry.metrics_socket import MetricsServer, gather
 from interfaces.gateway.hub import LiveHub
 from interfaces.http.authentication import Authenticator
 from interfaces.http.dependencies import WebDependencies
 from interfaces.settings import Settings
+from interfaces.workers.supervisor import SupervisorStats
 
 configure_logs = logs.configure
+
+
+class NotStarted(InvalidInput):
+    """`kefu serve` has not yet made what was asked for."""
+
+    code = "not-started"
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"There is no kefu in {directory}; give its --data-dir, or start it.")
 
 
 def embedded_postgres(settings: Settings) -> EmbeddedPostgres | None:
@@ -41,6 +54,20 @@ def embedded_postgres(settings: Settings) -> EmbeddedPostgres | None:
 def database_url(settings: Settings) -> str:
     """Where the views are."""
     return settings.database_url or EmbeddedPostgres(settings.data_dir / "postgres").url
+
+
+@contextmanager
+def supervisor_metrics(settings: Settings, stats: SupervisorStats) -> Iterator[None]:
+    """Answer scrapes of the supervisor's numbers meanwhile."""
+    families = partial(collectors.supervisor_families, stats.restarts, stats.running)
+    server = MetricsServer(
+        make_private(settings.socket_dir), "supervisor", collectors.renderer(families)
+    )
+    server.start()
+    try:
+        yield
+    finally:
+        server.close()
 
 
 class CoreRole:
@@ -56,6 +83,11 @@ class CoreRole:
             max_segment_age_s=settings.segment_age_s,
         )
 
+    @property
+    def failure(self) -> str | None:
+        """Why the log takes no more events; None: it does."""
+        return self._log.failure
+
     async def start(self) -> None:
         """Start the command bus."""
         limit = self._settings.queue_limit
@@ -66,11 +98,11 @@ class CoreRole:
     async def listen(self) -> None:
         """Take commands over the socket, and answer scrapes."""
         settings = self._settings
-        settings.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(settings.socket_dir)
         self._server = CoreServer(self._bus)
         await self._server.start(settings.core_socket)
         render = collectors.renderer(lambda: collectors.core_families(self._bus.stats, self._log))
-        self._metrics = MetricsServer(settings.run_dir, "core", render)
+        self._metrics = MetricsServer(settings.socket_dir, "core", render)
         self._metrics.start()
 
     async def close(self) -> None:
@@ -86,12 +118,14 @@ def projector(settings: Settings) -> ProjectionRunner:
     store = PostgresProjectionStore(database_url(settings))
     runner = ProjectionRunner(LogReader(settings.log_dir), store)
     render = collectors.renderer(lambda: collectors.projector_families(runner.stats))
-    MetricsServer(settings.run_dir, "projector", render).start()
+    MetricsServer(make_private(settings.socket_dir), "projector", render).start()
     return runner
 
 
 def core_client(settings: Settings) -> CoreClient:
     """The core, over its socket."""
+    if settings.socket_dir.exists():
+        make_private(settings.socket_dir)
     return CoreClient(settings.core_socket)
 
 
@@ -136,48 +170,63 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         clock=SystemClock(),
         ids=SystemIds(),
         passwords=Argon2Hasher(),
-        widget_secret=widget_secret(settings),
-        gather_metrics=lambda: gather(settings.run_dir),
+        widget_secret=make_widget_secret(settings),
+        gather_metrics=lambda: gather(settings.socket_dir),
         resources=(core, postgres),
     )
 
 
-def widget_secret(settings: Settings) -> bytes:
+def make_widget_secret(settings: Settings) -> bytes:
     """The key with which the company's server signs identifiers; made at the first start."""
-    path = settings.data_dir / "keys" / "widget.secret"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return read_or_make_secret(settings.widget_secret_file, SystemIds().secret())
+
+
+def widget_secret(settings: Settings) -> bytes:
+    """The key that `make_widget_secret` made.
+
+    Raises:
+        NotStarted: it has made none yet.
+    """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes().strip()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_urlsafe(32).encode())
-    return path.read_bytes().strip()
+        return read_secret(settings.widget_secret_file)
+    except FileNotFoundError:
+        raise NotStarted(settings.data_dir) from None
 
 
 # What operators do through the command line.
 
 
+def _log_of(settings: Settings) -> Path:
+    """The log's directory, which an operator may have mistyped.
+
+    Raises:
+        NotStarted: there is no log.
+    """
+    if not settings.log_dir.is_dir():
+        raise NotStarted(settings.data_dir)
+    return settings.log_dir
+
+
 def log_info(settings: Settings) -> operations.LogInfo:
     """Segments, sizes, position."""
-    return operations.info(settings.log_dir)
+    return operations.info(_log_of(settings))
 
 
 def log_verify(settings: Settings, progress: operations.Progress) -> operations.VerifyReport:
     """Check every byte of the log."""
-    return operations.verify(settings.log_dir, progress)
+    return operations.verify(_log_of(settings), progress)
 
 
 def log_salvage(
     settings: Settings, target: Path, progress: operations.Progress
 ) -> operations.SalvageReport:
     """Copy what is intact into a new log."""
-    return operations.salvage(settings.log_dir, target, progress)
+    return operations.salvage(_log_of(settings), target, progress)
 
 
 def log_events(settings: Settings, after: int) -> Iterator[RecordedEvent]:
     """Durable events after a position, to the end as it is now."""
-    reader = LogReader(settings.log_dir)
+    reader = LogReader(_log_of(settings))
     try:
         while events := reader.read(after, 1_000):
             yield from events
@@ -188,11 +237,11 @@ def log_events(settings: Settings, after: int) -> Iterator[RecordedEvent]:
 
 def views_status(settings: Settings) -> views_rebuild.ViewsStatus:
     """Where the views are."""
-    return views_rebuild.status(database_url(settings), LogReader(settings.log_dir))
+    return views_rebuild.status(database_url(settings), LogReader(_log_of(settings)))
 
 
 def views_rebuilt(
     settings: Settings, progress: views_rebuild.Progress
 ) -> views_rebuild.ViewsStatus:
     """Build the views anew, beside the running ones."""
-    return views_rebuild.rebuild(database_url(settings), LogReader(settings.log_dir), progress)
+    return views_rebuild.rebuild(database_url(settings), LogReader(_log_of(settings)), progress)

@@ -1,5 +1,8 @@
 """All settings: one frozen object, read once from the environment and passed down."""
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -10,6 +13,10 @@ from domain.errors import InvalidInput
 
 Value = str | int | float | None
 
+_MAX_SOCKET_PATH: Final = 103
+"""unix(7): an address holds 107 bytes, and 103 on macOS."""
+_LONGEST_SOCKET: Final = "metrics-automation.sock"
+
 
 class Setting(NamedTuple):
     """One row of the table in docs/howto/settings.md."""
@@ -18,12 +25,14 @@ class Setting(NamedTuple):
     variable: str
     default: Value
     text: str
+    most: float = 1_000_000
+    """Largest value of a number; the least is more than 0."""
 
 
 SETTINGS: Final = (
     Setting("data_dir", "KEFU_DATA_DIR", "data", "Directory of log, keys and embedded Postgres."),
     Setting("host", "KEFU_HOST", "127.0.0.1", "Address to listen on."),
-    Setting("port", "KEFU_PORT", 8000, "Port to listen on."),
+    Setting("port", "KEFU_PORT", 8000, "Port to listen on.", most=65_535),
     Setting(
         "database_url",
         "KEFU_DATABASE_URL",
@@ -40,7 +49,13 @@ SETTINGS: Final = (
     Setting("kafka_bootstrap", "KEFU_KAFKA_BOOTSTRAP", None, "Reserved for the Kafka mirror."),
     Setting("log_level", "KEFU_LOG_LEVEL", "info", "debug, info, warning or error."),
     Setting("queue_limit", "KEFU_QUEUE_LIMIT", 10_000, "Waiting commands before `busy`."),
-    Setting("segment_mb", "KEFU_SEGMENT_MB", 200, "Size in MB at which a log segment is sealed."),
+    Setting(
+        "segment_mb",
+        "KEFU_SEGMENT_MB",
+        200,
+        "Size in MB at which a log segment is sealed.",
+        most=4096,
+    ),
     Setting(
         "segment_age_s", "KEFU_SEGMENT_AGE_S", 7200.0, "Age in s at which a segment is sealed."
     ),
@@ -82,6 +97,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     agent_session_h: float
     visitor_session_d: float
 
+    def __repr__(self) -> str:
+        """Without the values, two of which are secrets."""
+        return f"Settings(data_dir={str(self.data_dir)!r}, ...)"
+
     @property
     def log_dir(self) -> Path:
         """The event log."""
@@ -89,18 +108,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def run_dir(self) -> Path:
-        """Sockets and locks of running processes."""
+        """Locks of running processes, and their sockets unless its path is too long."""
         return self.data_dir / "run"
+
+    @property
+    def socket_dir(self) -> Path:
+        """Sockets of running processes: `run_dir`, or for a deep one a directory under /tmp."""
+        if len(bytes(self.run_dir / _LONGEST_SOCKET)) <= _MAX_SOCKET_PATH:
+            return self.run_dir
+        digest = hashlib.sha256(bytes(self.data_dir)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"kefu-run-{os.getuid()}-{digest}"
 
     @property
     def core_socket(self) -> Path:
         """Where the core takes commands."""
-        return self.run_dir / "core.sock"
+        return self.socket_dir / "core.sock"
+
+    @property
+    def widget_secret_file(self) -> Path:
+        """The key with which the company's server signs identifiers."""
+        return self.data_dir / "keys" / "widget.secret"
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds kefu."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        # A socket on :: takes no IPv4 (asyncio sets IPV6_V6ONLY).
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def environment(self) -> dict[str, str]:
@@ -146,14 +179,20 @@ def _convert(row: Setting, value: Any) -> Any:
 
 
 def _check(settings: Settings) -> None:
-    if not 0 < settings.port < 65536:
-        raise InvalidInput("KEFU_PORT must be between 1 and 65535.")
-    if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise InvalidInput("KEFU_LOG_LEVEL must be debug, info, warning or error.")
     for row in SETTINGS:
         value = getattr(settings, row.field)
-        if isinstance(row.default, int | float) and value <= 0:
-            raise InvalidInput(f"{row.variable} must be greater than 0.")
+        if not isinstance(row.default, int | float):
+            continue
+        # Not `<=`: nan is neither.
+        if not 0 < value <= row.most:
+            raise InvalidInput(f"{row.variable} must be more than 0 and at most {row.most:,.0f}.")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise InvalidInput("KEFU_LOG_LEVEL must be debug, info, warning or error.")
+    if not settings.host or any(sign.isspace() or sign in "[]/" for sign in settings.host):
+        raise InvalidInput("KEFU_HOST must be an address or a host name, without port or brackets.")
+    password = settings.admin_password
+    if password is not None and len(password) > 1024:
+        raise InvalidInput("KEFU_ADMIN_PASSWORD must have at most 1024 characters.")
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")

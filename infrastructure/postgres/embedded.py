@@ -22,7 +22,7 @@ from infrastructure.postgres.unprivileged import leave_root
 
 _USER: Final = "kefu"
 _START_TIMEOUT_S: Final = 30.0
-_STOP_TIMEOUT_S: Final = 5.0
+_STOP_TIMEOUT_S: Final = 4.0
 _MAX_SOCKET_PATH: Final = 100
 
 _OPTIONS: Final = {

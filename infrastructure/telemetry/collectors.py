@@ -1,6 +1,6 @@
 """The roles' plain numbers as Prometheus metrics, made at scrape time."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -103,3 +103,17 @@ def projector_families(stats: ProjectionStats) -> Iterable[Metric]:
     yield CounterMetricFamily("kefu_projection_seconds", "Time spent.", stats.seconds)
     yield CounterMetricFamily("kefu_parked_events", "Events parked.", stats.parked)
     yield CounterMetricFamily("kefu_projection_failures", "Database failures.", stats.failures)
+
+
+def supervisor_families(
+    restarts: Mapping[str, int], running: Mapping[str, bool]
+) -> Iterable[Metric]:
+    """The roles' processes and the embedded Postgres."""
+    again = CounterMetricFamily("kefu_restarts", "Starts after an unwanted end.", labels=["part"])
+    for part, count in list(restarts.items()):
+        again.add_metric([part], count)
+    yield again
+    up = GaugeMetricFamily("kefu_running", "1: the process runs.", labels=["part"])
+    for part, runs in list(running.items()):
+        up.add_metric([part], int(runs))
+    yield up

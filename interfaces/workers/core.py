@@ -1,6 +1,7 @@
 """Role `core`: the only writer of the log; decides commands and answers core queries."""
 
 import asyncio
+import contextlib
 import hashlib
 import signal
 import sys
@@ -22,6 +23,11 @@ _SWITCH_INTERVAL_S: Final = 0.001
 """The log's writer thread comes back from the disk into a busy event loop; the default of 5 ms
 would be most of its time."""
 
+_WATCH_S: Final = 0.5
+
+_SHORT_PASSWORD: Final = 10
+"""The API asks for this many characters."""
+
 FIRST_ADMINISTRATOR: Final = str(
     uuid.UUID(bytes=hashlib.sha256(b"kefu first administrator").digest()[:16], version=4)
 )
@@ -34,6 +40,10 @@ class CoreProcess(Protocol):
     core: Core
     ids: Ids
     passwords: PasswordHasher
+
+    @property
+    def failure(self) -> str | None:
+        """Why the log takes no more events; None: it does."""
 
     async def start(self) -> None:
         """Begin to take commands from this process."""
@@ -61,9 +71,26 @@ async def _run(settings: Settings, process: CoreProcess) -> None:
     await _ensure_administrator(settings, process)
     await process.listen()
     _log.info("core.ready")
-    await stop.wait()
+    await _report_failure(process, stop)
     await process.close()
     _log.info("core.stopped")
+
+
+async def _report_failure(process: CoreProcess, stop: asyncio.Event) -> None:
+    """Until the end, tell the operator when the log takes no more events, and when it does again.
+
+    Readers go on; nothing that was acknowledged is lost.
+    """
+    told: str | None = None
+    while not stop.is_set():
+        failure = process.failure
+        if failure is not None and told is None:
+            _log.critical("core.log_read_only", error=failure)
+        elif failure is None and told is not None:
+            _log.warning("core.log_writable_again")
+        told = failure
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _WATCH_S)
 
 
 async def _ensure_administrator(settings: Settings, process: CoreProcess) -> None:
@@ -84,6 +111,8 @@ async def _ensure_administrator(settings: Settings, process: CoreProcess) -> Non
     if not receipt.result["created"]:
         return  # there is one, with another address than the setting says now
     _log.info("core.first_administrator", email=settings.admin_email)
+    if len(password) < _SHORT_PASSWORD:
+        _log.warning("core.short_password", detail="KEFU_ADMIN_PASSWORD is short; change it soon")
     if one_time:
         # Printed once, never logged: it is stored as a hash only.
         print(f"first administrator: {settings.admin_email}", flush=True)

@@ -1,31 +1,37 @@
 """`kefu serve`: all roles of one machine as supervised child processes."""
 
+import errno
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import FrameType
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from domain.errors import KefuError
+from domain.errors import InvalidInput
 from interfaces.settings import Settings
 from interfaces.workers import lifeline
+from interfaces.workers.database_watch import PART, Database, DatabaseWatch
+from interfaces.workers.stop_signals import Interrupted, StopSignals
 
 ROLES: Final = ("core", "web", "projector", "automation")
 WRONG_USE: Final = 2
 """A role that exits with this status would only do so again: it is not restarted."""
 
-_STOP_ORDER: Final = ("web", "automation", "projector", "core")
-_STOP_ROLE_S: Final = 2.5
+_STOP_ORDER: Final = (("web",), ("automation", "projector"), ("core",))
+_STOP_S: Final = {"web": 2.5, "automation": 1.0, "projector": 1.0, "core": 1.5}
+"""With Postgres' own limit of 4 s less than the 10 s of the contract."""
+
+_PATIENCE_S: Final = 5.0
 _FIRST_BACKOFF_S: Final = 0.2
 _LAST_BACKOFF_S: Final = 10.0
 _STEADY_S: Final = 30.0
@@ -33,22 +39,26 @@ _STEADY_S: Final = 30.0
 
 _log = structlog.get_logger(__name__)
 
+# A proxy that the environment names must not be asked for our own loopback address.
+_loopback: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-class AlreadyRunning(KefuError):
+
+class AlreadyRunning(InvalidInput):
     """Another `kefu serve` has this data directory."""
 
     code = "already-running"
 
 
-class Database(Protocol):
-    """The embedded Postgres, or nothing where the operator has a server."""
+class SupervisorStats:
+    """Plain numbers that a metrics collector reads; a part is a role or `postgres`."""
 
-    @property
-    def pid(self) -> int | None: ...
+    def __init__(self) -> None:
+        self.restarts: Counter[str] = Counter()
+        self.running: dict[str, bool] = {}
 
-    def start(self) -> bool: ...
 
-    def stop(self) -> None: ...
+Publish = Callable[[SupervisorStats], AbstractContextManager[None]]
+"""Answers scrapes of the numbers while its context is open."""
 
 
 class _Role:
@@ -101,93 +111,147 @@ class _Role:
             self.start()
         return None
 
-    def stop(self) -> None:
-        """Ask it to end, and after a while make it."""
-        if self.process is None or self.process.poll() is not None:
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self.process is not None and self.process.poll() is None
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM."""
+        if self.process is not None and self.running:
+            self.process.terminate()
+
+    def end(self, deadline: float) -> None:
+        """Wait for its end, and at a time of the monotonic clock make it end."""
+        if self.process is None:
             return
-        self.process.terminate()
         try:
-            self.process.wait(_STOP_ROLE_S)
+            self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
+            # Nothing is lost: what was acknowledged is on disk.
             _log.error("supervisor.role_killed", ended=self.name)
             self.process.kill()
             self.process.wait()
 
 
-def serve(settings: Settings, database: Database | None, say: Callable[[str], None]) -> int:
-    """Run all roles until SIGTERM or SIGINT.
+def serve(
+    settings: Settings, database: Database | None, publish: Publish, say: Callable[[str], None]
+) -> int:
+    """Run all roles until SIGTERM, SIGINT or SIGHUP.
+
+    Args:
+        database: The embedded Postgres; None: the settings name a server.
+        publish: Is called once the data directory is ours.
+        say: Prints a line for whoever started it.
 
     Returns:
-        Exit status.
+        Exit status: 0 after a signal, 2 if a role can't run at all.
 
     Raises:
         AlreadyRunning: another `kefu serve` has this data directory, or somebody has the port.
+        Unavailable: the embedded Postgres does not start.
     """
-    lock = _lock(settings.run_dir)
-    _require_free_port(settings)
-    stopping = _catch_signals()
-    if database is not None:
-        found = database.start()
-        _log.info("supervisor.postgres", pid=database.pid, found_running=found)
-    read_end, write_end = os.pipe()
-    environment = {**os.environ, **settings.environment()}
-    roles = [_Role(name, environment, read_end) for name in ROLES]
-    status = 0
+    lock, killed_before = _lock(settings.run_dir)
     try:
-        for role in roles:
-            role.start()
+        _require_free_port(settings, _PATIENCE_S if killed_before else 0.0)
+        stats = SupervisorStats()
+        with StopSignals() as signals, publish(stats):
+            watch = DatabaseWatch(database, signals, stats.restarts) if database else None
+            return _run(settings, watch, stats, signals, say)
+    finally:
+        os.ftruncate(lock, 0)
+        os.close(lock)
+
+
+def _run(
+    settings: Settings,
+    database: DatabaseWatch | None,
+    stats: SupervisorStats,
+    signals: StopSignals,
+    say: Callable[[str], None],
+) -> int:
+    read_end, write_end = os.pipe()
+    roles = {name: _Role(name, _environment(settings, name), read_end) for name in ROLES}
+    try:
+        roles["core"].start()  # it needs no database
+        if database is not None:
+            database.start()
+        for role in roles.values():
+            if role.process is None:
+                role.start()
         ready = False
-        while not stopping():
-            ended = [code for role in roles if (code := role.tend()) is not None]
-            if ended:
-                status = ended[0]
-                break
-            if database is not None and database.pid is None:
-                _log.error("supervisor.postgres_ended")
-                _start_again(database)
+        while not signals.seen:
+            for role in roles.values():
+                if (status := role.tend()) is not None:
+                    return status
+                stats.restarts[role.name] = role.restarts
+                stats.running[role.name] = role.running
+            if database is not None:
+                stats.running[PART] = database.running
+                database.tend()
             if not ready and _is_ready(settings):
                 ready = True
                 say(f"kefu ready: {settings.url}/console")
                 say(f"demo page:  {settings.url}/demo")
             time.sleep(0.1)
+    except Interrupted:
+        pass  # a signal, while Postgres was being started
     finally:
-        for name in _STOP_ORDER:
-            next(role for role in roles if role.name == name).stop()
+        for names in _STOP_ORDER:
+            started = time.monotonic()
+            for name in names:
+                roles[name].ask_to_end()
+            for name in names:
+                roles[name].end(started + _STOP_S[name])
         if database is not None:
             database.stop()
         os.close(write_end)
         os.close(read_end)
-        os.close(lock)
-    return status
+    return 0
 
 
-def _require_free_port(settings: Settings) -> None:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise AlreadyRunning(
-                f"can't listen on {settings.host}:{settings.port}: {error.strerror}; "
-                "give another --port."
-            ) from None
+def _environment(settings: Settings, role: str) -> dict[str, str]:
+    environment = {**os.environ, **settings.environment()}
+    if role != "core":
+        environment.pop("KEFU_ADMIN_PASSWORD", None)  # whoever does not need it, does not get it
+    return environment
 
 
-def _start_again(database: Database) -> None:
+def _require_free_port(settings: Settings, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while (error := _bind_error(settings.host, settings.port)) is not None:
+        if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+            time.sleep(0.05)  # it may be a role that is on its way out
+            continue
+        raise AlreadyRunning(
+            f"can't listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "give another --host or --port."
+        )
+
+
+def _bind_error(host: str, port: int) -> OSError | None:
     try:
-        database.start()
-    except KefuError as error:
-        _log.error("supervisor.postgres_does_not_start", error=error.detail)
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
+    return None
 
 
-def _lock(directory: Path) -> int:
+def _lock(directory: Path) -> tuple[int, bool]:
+    """A descriptor that holds the lock, and whether its last holder was killed."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(directory / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
         os.close(fd)
         raise AlreadyRunning(
             f"{directory.parent} is served by process {pid or 'unknown'}; "
@@ -195,23 +259,12 @@ def _lock(directory: Path) -> int:
         ) from None
     os.ftruncate(fd, 0)
     os.pwrite(fd, str(os.getpid()).encode(), 0)
-    return fd
-
-
-def _catch_signals() -> Callable[[], bool]:
-    seen: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-    return lambda: bool(seen)
+    return fd, bool(pid)
 
 
 def _is_ready(settings: Settings) -> bool:
     try:
-        with urllib.request.urlopen(f"{settings.url}/readyz", timeout=1) as answer:
+        with _loopback.open(f"{settings.url}/readyz", timeout=1) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
