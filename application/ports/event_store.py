@@ -126,6 +126,11 @@ class EventStore(Protocol):
         """Position of the last event on disk, 0 for an empty log."""
         ...
 
+    @property
+    def failure(self) -> str | None:
+        """Why the log takes no more events; None: it does."""
+        ...
+
 
 class EventFeed(Protocol):
     """The log's files read from any process, never past the durable watermark."""

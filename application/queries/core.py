@@ -28,7 +28,11 @@ class ConversationAsOf(msgspec.Struct, frozen=True, tag=True):
     time_us: int | None = None
 
 
-CoreQuery = Authenticate | FindCredentials | ConversationAsOf
+class LogHealth(msgspec.Struct, frozen=True, tag=True):
+    """Does the log take events? Answer: why it does not, or None: it does."""
+
+
+CoreQuery = Authenticate | FindCredentials | ConversationAsOf | LogHealth
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -56,5 +60,6 @@ class Credentials(msgspec.Struct, frozen=True):
 ANSWER_TYPES: dict[type[Any], Any] = {
     Authenticate: Principal,
     FindCredentials: Credentials | None,
+    LogHealth: str | None,
 }
 """Query -> type of its answer, for adapters that carry answers as bytes."""

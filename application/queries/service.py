@@ -12,6 +12,7 @@ from application.queries.core import (
     CoreQuery,
     Credentials,
     FindCredentials,
+    LogHealth,
     Principal,
 )
 from application.queries.history import conversation_as_of
@@ -45,6 +46,8 @@ class CoreQueries:
                 return conversation_as_of(
                     self._store, query.conversation_id, query.position, query.time_us
                 )
+            case LogHealth():
+                return self._store.failure
 
     def _reader(self) -> UnitOfWork:
         return UnitOfWork(self._store, self._cache, self._clock.now_us())

@@ -6,13 +6,15 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from domain.errors import Unavailable
+from application.queries.core import LogHealth
+from domain.errors import KefuError, Unavailable
 from interfaces.http.authentication import public
 from interfaces.http.dependencies import Deps
+from interfaces.http.exposition import merge
 from interfaces.http.metrics import render
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(public)])
-_VIEWS_TIMEOUT_S: Final = 2.0
+_TIMEOUT_S: Final = 2.0
 
 
 @router.get("/healthz")
@@ -24,9 +26,10 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(deps: Deps) -> JSONResponse:
     """200 when commands and reads work; the body says what does not."""
+    core, views = await asyncio.gather(_core(deps), _views(deps))
     parts: dict[str, Any] = {
-        "core": "ok" if deps.core.connected else "unavailable",
-        "views": await _views(deps),
+        "core": core,
+        "views": views,
         "log_position": deps.feed.durable_position(),
         "fsync": "before every acknowledgement",
     }
@@ -41,12 +44,22 @@ async def metrics(request: Request, deps: Deps) -> Response:
     """All roles' metrics in Prometheus's text format."""
     others = await asyncio.to_thread(deps.gather_metrics)
     own = render(request.app.state.http_stats, deps.hub)
-    return Response(own + others, media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(merge(own, others), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _core(deps: Deps) -> str:
+    """A core that is connected may hang, and a log that failed takes no more events."""
+    try:
+        async with asyncio.timeout(_TIMEOUT_S):
+            failure = await deps.core.query(LogHealth())
+    except (KefuError, TimeoutError):
+        return "unavailable"
+    return "ok" if failure is None else "read-only"
 
 
 async def _views(deps: Deps) -> str:
     try:
-        async with asyncio.timeout(_VIEWS_TIMEOUT_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             await deps.views.position()
     except (Unavailable, TimeoutError):
         return "unavailable"
