@@ -2,23 +2,27 @@
 
 import asyncio
 import getpass
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Final
 
 import typer
 
 from application.commands.access import IssueApiKey
 from application.commands.agent import RegisterAgent, SetPassword
-from application.ports.core import Request
+from application.ports.core import Core, Request
 from application.queries.core import Credentials, FindCredentials
 from domain.access.token import token_id
 from domain.actors import SYSTEM, Role, Scope
+from domain.errors import Unavailable
 from interfaces import bootstrap
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json
 from interfaces.settings import Settings
 
 app = typer.Typer(help="People and keys; kefu must be running.", no_args_is_help=True)
-_CONNECT_S = 3.0
+_CONNECT_S: Final = 3.0
+_ANSWER_S: Final = 30.0
 
 
 @app.command("create-agent")
@@ -82,21 +86,30 @@ def widget_secret(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 
 async def _execute(settings: Settings, command: Any) -> Any:
-    client = bootstrap.core_client(settings)
-    await client.open()
-    try:
-        await client.wait_connected(_CONNECT_S)
-        return await client.execute(Request(command, SYSTEM, "command-line"))
-    finally:
-        await client.close()
+    async with _core(settings) as core:
+        return await core.execute(Request(command, SYSTEM, "command-line"))
 
 
 async def _query(settings: Settings, query: Any) -> Any:
+    async with _core(settings) as core:
+        return await core.query(query)
+
+
+@asynccontextmanager
+async def _core(settings: Settings) -> AsyncIterator[Core]:
     client = bootstrap.core_client(settings)
     await client.open()
     try:
         await client.wait_connected(_CONNECT_S)
-        return await client.query(query)
+    except Unavailable:
+        await client.close()
+        message = f"the kefu of {settings.data_dir} is not reachable; start it first"
+        raise fail(message, 1) from None
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            yield client
+    except TimeoutError:
+        raise fail("kefu's core does not answer", 1) from None
     finally:
         await client.close()
 

@@ -1,5 +1,6 @@
 """`kefu log`: look at the event log, check it, copy it."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -69,13 +70,14 @@ def tail(
     """The last events."""
     settings = settings_for(data_dir)
     after = max(0, bootstrap.log_info(settings).durable_position - lines)
-    while True:
-        for event in bootstrap.log_events(settings, after):
-            after = event.position
-            _show(event, as_json=as_json)
-        if not follow:
-            return
-        time.sleep(0.1)
+    with contextlib.suppress(KeyboardInterrupt):  # how --follow is meant to end
+        while True:
+            for event in bootstrap.log_events(settings, after):
+                after = event.position
+                _show(event, as_json=as_json)
+            if not follow:
+                return
+            time.sleep(0.1)
 
 
 @app.command()

@@ -3,7 +3,6 @@
 import os
 import sys
 from importlib.metadata import version as package_version
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from domain.errors import InvalidInput, KefuError
 from interfaces import settings as settings_module
 from interfaces.cli import admin, demo, log, views
+from interfaces.cli.options import AsJson, DataDir
 from interfaces.cli.output import fail, print_json
 from interfaces.cli.roles import run_role, run_supervisor
 
@@ -29,11 +29,16 @@ app.command("demo")(demo.demo)
 @app.command()
 def serve(
     role: Annotated[
-        str | None, typer.Option(help="Run one role only: core, web, projector or automation.")
+        str | None,
+        typer.Option(help="Run only core, web, projector or automation, as compose does."),
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="KEFU_DATA_DIR")] = None,
-    host: Annotated[str | None, typer.Option(help="KEFU_HOST")] = None,
-    port: Annotated[int | None, typer.Option(help="KEFU_PORT")] = None,
+    data_dir: DataDir = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (KEFU_HOST, or 127.0.0.1).")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on (KEFU_PORT, or 8000).")
+    ] = None,
 ) -> None:
     """Run kefu: all roles on this machine, or one."""
     settings = settings_module.load(os.environ, data_dir=data_dir, host=host, port=port)
@@ -42,22 +47,24 @@ def serve(
 
 
 @app.command()
-def version(
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-) -> None:
+def version(as_json: AsJson = False) -> None:
     """Print the version."""
     number = package_version("kefu")
     print_json({"version": number}) if as_json else typer.echo(f"kefu {number}")
 
 
 def main() -> None:
-    """Run; errors of kefu's own become one line and an exit status."""
+    """Run; errors of kefu's own and of the operating system become one line and a status."""
     try:
-        app()
+        app(prog_name="kefu")
     except InvalidInput as error:
         sys.exit(fail(error.detail, 2).exit_code)
     except KefuError as error:
         sys.exit(fail(error.detail, 1).exit_code)
+    except OSError as error:
+        what = error.strerror or str(error)
+        where = "" if error.filename is None else f": {error.filename}"
+        sys.exit(fail(what + where, 1).exit_code)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,11 @@ import typer
 
 from interfaces.settings import Settings, load
 
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="KEFU_DATA_DIR")]
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where log, keys and views are (KEFU_DATA_DIR, or ./data)."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 def settings_for(data_dir: Path | None) -> Settings:

@@ -15,7 +15,7 @@ err = Console(stderr=True, soft_wrap=True)
 
 def fail(message: str, status: int) -> typer.Exit:
     """Print one line on standard error; raise what this returns."""
-    err.print(f"kefu: {message}", markup=False, highlight=False)
+    err.print(f"kefu: {' '.join(message.split())}", markup=False, highlight=False)
     return typer.Exit(status)
 
 
