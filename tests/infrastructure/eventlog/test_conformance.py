@@ -18,9 +18,8 @@ from eventsourcing.tests.persistence import (
 )
 from eventsourcing.utils import Environment
 
-from infrastructure.eventlog.recorder import (
-    DIRECTORY_VARIABLE,
-    Factory,
+from infrastructure.eventlog.recorder import DIRECTORY_VARIABLE, Factory
+from infrastructure.eventlog.recorders import (
     LogAggregateRecorder,
     LogApplicationRecorder,
     LogProcessRecorder,
@@ -152,6 +151,20 @@ def test_a_restart_keeps_events_and_tracking(tmp_path: Path) -> None:
         assert list(recorder.select_events(originator)) == events
         assert recorder.max_tracking_id("upstream") == 22
         assert recorder.max_notification_id() == 2
+
+
+def test_a_subscription_is_woken_by_another_recorder_of_the_same_log(tmp_path: Path) -> None:
+    from eventsourcing.persistence import StoredEvent
+
+    with EventLog.open(tmp_path) as log:
+        reading, writing = LogApplicationRecorder(log), LogProcessRecorder(log)
+        with reading.subscribe() as subscription:
+            writing.insert_events([], tracking=Tracking("upstream", 1))
+            writing.insert_events([StoredEvent(uuid4(), 1, "topic", b"state")])
+            assert next(subscription).id == 2
+        for number in range(2, 1_200):
+            writing.insert_events([], tracking=Tracking("upstream", number))
+        assert writing.max_notification_id() == 2
 
 
 # The library's base classes are abstract suites: only the classes above are to be run.
