@@ -217,6 +217,31 @@ def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[Re
         raise InvalidBytes("records do not fill their frame")
 
 
+def decode_record(data: bytes, offset: int, header: FrameHeader, number: int) -> RecordedEvent:
+    """One event of a checked frame, by its number from 0: those before it are hopped over."""
+    at = offset + FRAME_HEADER_BYTES
+    for _ in range(number):
+        payload_length, _, stream_length, type_length, metadata_length = _unpack_record_header(
+            data, at
+        )
+        at += RECORD_HEADER_BYTES + stream_length + type_length + metadata_length + payload_length
+    payload_length, version, stream_length, type_length, metadata_length = _unpack_record_header(
+        data, at
+    )
+    stream_end = at + RECORD_HEADER_BYTES + stream_length
+    type_end = stream_end + type_length
+    metadata_end = type_end + metadata_length
+    return RecordedEvent(
+        header.base_position + number,
+        data[at + RECORD_HEADER_BYTES : stream_end].decode(),
+        version,
+        data[stream_end:type_end].decode(),
+        header.timestamp_us,
+        data[type_end:metadata_end],
+        data[metadata_end : metadata_end + payload_length],
+    )
+
+
 def encode_footer(footer: Footer, streams: StreamIndex) -> bytes:
     """Fixed part, stream index, then length, checksum and end magic (read from the end)."""
     parts = []

@@ -28,6 +28,10 @@ class Frame(NamedTuple):
         """Its events, in order."""
         return format.decode_records(self.data, self.data_offset, self.header)
 
+    def record(self, number: int) -> RecordedEvent:
+        """One of its events, by its number from 0."""
+        return format.decode_record(self.data, self.data_offset, self.header, number)
+
 
 class BadFrame(Exception):
     """Walking stopped: from this offset on there is no valid frame with the next position."""

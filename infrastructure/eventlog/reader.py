@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from application.ports.event_store import RecordedEvent
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame, MissingSegment
-from infrastructure.eventlog.frames import BadFrame, find_frame, read_frame, walk
+from infrastructure.eventlog.frames import BadFrame, Frame, find_frame, read_frame, walk
 from infrastructure.eventlog.index import Location
 from infrastructure.eventlog.notify import FileWatch
 from infrastructure.eventlog.segment import (
@@ -26,7 +26,7 @@ from infrastructure.eventlog.watermark import FILE_NAME, Watermark, WatermarkRea
 
 _MAX_OPEN: Final = 64
 _CACHE_BYTES: Final = 16 * 1024 * 1024
-"""Of frames whose events are kept decoded, for reads by location; a few times that in memory."""
+"""Of checked frames that are kept for reads by location."""
 
 
 class _OpenSegment(NamedTuple):
@@ -62,8 +62,8 @@ class SegmentReader:
         """Where the frame with `_next` begins, in the segment with `_base`; 0: not known."""
         self._left: list[RecordedEvent] = []
         """Events of a frame that was read further than the caller wanted."""
-        self._frames: dict[tuple[int, int], tuple[int, list[RecordedEvent]]] = {}
-        """(segment, offset) -> length and events of recently used frames."""
+        self._frames: dict[tuple[int, int], Frame] = {}
+        """(segment, offset) -> recently used frames."""
         self._cached_bytes = 0
 
     def read(self, after: int, limit: int, upto: Watermark) -> list[RecordedEvent]:
@@ -92,17 +92,19 @@ class SegmentReader:
         """
         base = self._base_of(location.position, upto)
         key = (base, location.frame_offset)
-        cached = self._frames.get(key)
-        if cached is None:
+        frame = self._frames.get(key)
+        if frame is None:
             segment = self._segment(base)
             first = location.position - location.number
             try:
                 frame = read_frame(segment.fd, segment.seed, location.frame_offset, first)
             except BadFrame as bad:
                 raise CorruptFrame(segment.path, bad.offset, bad.next_position, bad.reason) from bad
-            cached = (frame.header.length, list(frame.records()))
-            self._keep(key, cached)
-        return cached[1][location.number]
+            self._keep(key, frame)
+        if location.number >= frame.header.events:
+            reason = f"frame has {frame.header.events} events, not {location.number + 1}"
+            raise CorruptFrame(self._paths[base], frame.offset, location.position, reason)
+        return frame.record(location.number)
 
     def close(self) -> None:
         """Release descriptors."""
@@ -110,11 +112,11 @@ class SegmentReader:
             os.close(segment.fd)
         self._open.clear()
 
-    def _keep(self, key: tuple[int, int], frame: tuple[int, list[RecordedEvent]]) -> None:
+    def _keep(self, key: tuple[int, int], frame: Frame) -> None:
         self._frames[key] = frame
-        self._cached_bytes += frame[0]
+        self._cached_bytes += len(frame.data)
         while self._cached_bytes > _CACHE_BYTES and len(self._frames) > 1:
-            self._cached_bytes -= self._frames.pop(next(iter(self._frames)))[0]
+            self._cached_bytes -= len(self._frames.pop(next(iter(self._frames))).data)
 
     def _read_on(
         self, events: list[RecordedEvent], after: int, limit: int, upto: Watermark

@@ -21,6 +21,7 @@ from domain.errors import InfrastructureError, Unavailable
 from domain.message.events import MessageEdited, MessageRecalled, MessageSent
 from interfaces import shapes
 from interfaces.gateway import frames
+from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.subscription import Subscription
 
 _log = structlog.get_logger(__name__)
@@ -77,7 +78,7 @@ class LiveHub:
         self._identities = identities
         self._listeners: set[Listener] = set()
         self._subscriptions: dict[str, dict[Subscription, Listener]] = defaultdict(dict)
-        self._inbox: set[Listener] = set()
+        self._inboxes: dict[Listener, Inbox] = {}
         self._changed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -114,7 +115,7 @@ class LiveHub:
     def leave(self, listener: Listener) -> None:
         """A connection has gone."""
         self._listeners.discard(listener)
-        self._inbox.discard(listener)
+        self._inboxes.pop(listener, None)
         self.stats.connections -= 1
 
     def subscribe(self, subscription: Subscription, listener: Listener) -> int:
@@ -134,9 +135,9 @@ class LiveHub:
             if not found:
                 del self._subscriptions[subscription.conversation_id]
 
-    def subscribe_inbox(self, listener: Listener) -> None:
+    def subscribe_inbox(self, inbox: Inbox, listener: Listener) -> None:
         """Tell the listener about changes of the conversation list."""
-        self._inbox.add(listener)
+        self._inboxes.setdefault(listener, inbox)
 
     def tell(self, conversation_id: str, frame: bytes, sender: Listener) -> None:
         """A passing thing, such as typing, to all subscribers but its sender."""
@@ -179,7 +180,7 @@ class LiveHub:
     def _take(self, recorded: RecordedEvent) -> None:
         category, _, id = recorded.stream.partition("-")
         if category == "conversation":
-            if self._inbox:
+            if self._inboxes:
                 self._changed.add(id)
             if id in self._subscriptions and "cursor" in recorded.type:
                 self._tell_cursor(id, codec.open_envelope(recorded))
@@ -256,7 +257,7 @@ class LiveHub:
         while True:
             await asyncio.sleep(_INBOX_S)
             changed, self._changed = self._changed, set()
-            if not changed or not self._inbox:
+            if not changed or not self._inboxes:
                 continue
             try:
                 await self.views.wait_for(self.position, _VIEWS_WAIT_S)
@@ -266,8 +267,9 @@ class LiveHub:
                 continue
             for row in rows:
                 frame = frames.encode({"type": "conversation", **shapes.conversation(row)})
-                for listener in list(self._inbox):
-                    listener.emit(frame)
+                for listener, inbox in list(self._inboxes.items()):
+                    if not inbox.changed(row.id, frame):
+                        listener.end(1013, "too slow for the conversation list; come back")
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)

@@ -11,6 +11,7 @@ from application.ports.core import Receipt, Request
 from application.queries.core import Principal
 from domain.errors import ConversationNotFound, KefuError, Unauthenticated, Unavailable
 from interfaces.gateway import frames
+from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.session import (
     CLOSE_TRY_AGAIN,
     CLOSE_UNAUTHENTICATED,
@@ -94,6 +95,7 @@ class _Connection:
         self._room = asyncio.Event()
         """Set while there is little to write: a replay may go on."""
         self._room.set()
+        self._inbox = Inbox(self.emit, self._room.is_set)
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -162,6 +164,7 @@ class _Connection:
                 stats.frames_out += len(output)
                 if self._output_bytes <= _REPLAY_BYTES:
                     self._room.set()
+                    self._inbox.resume()
                 if self._closing is not None:
                     await self._close(self._closing)
                     return
@@ -187,7 +190,7 @@ class _Connection:
                 case Unfollow(conversation_id=conversation_id):
                     self._unfollow(conversation_id)
                 case FollowInbox():
-                    self._hub.subscribe_inbox(self)
+                    self._hub.subscribe_inbox(self._inbox, self)
                 case Tell(conversation_id=conversation_id, frame=frame):
                     self._hub.tell(conversation_id, frame, self)
                 case Close():

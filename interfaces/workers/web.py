@@ -4,6 +4,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from interfaces.settings import Settings
+from interfaces.workers.stop_signals import StopSignals
 
 MAX_FRAME_BYTES = 64 * 1024
 """Contract: a longer WebSocket frame is closed with 1009."""
@@ -28,5 +29,8 @@ def run(settings: Settings, app: FastAPI) -> int:
         backlog=4096,
     )
     server = uvicorn.Server(config)
-    server.run()
-    return 0 if server.started else 1
+    # uvicorn raises the signal again when it has stopped, which would end the process by it.
+    with StopSignals() as stop:
+        if not stop.seen:
+            server.run()
+    return 0 if server.started or stop.seen else 1

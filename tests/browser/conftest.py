@@ -19,7 +19,9 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright's event loop counts as running in this thread until it ends, and
+# no async test of another folder could run.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = require("chromium")
     with sync_playwright() as playwright:

@@ -52,7 +52,11 @@ def test_what_is_encoded_is_decoded(events: list[tuple[str, bytes, bytes]]) -> N
     decoded = []
     for frame in encoder.finish():
         header = format.check_frame(frame.data, 0, 7)
-        decoded += list(format.decode_records(frame.data, 0, header))
+        records = list(format.decode_records(frame.data, 0, header))
+        assert records == [
+            format.decode_record(frame.data, 0, header, n) for n in range(len(records))
+        ]
+        decoded += records
     assert [(e.stream, e.payload, e.metadata) for e in decoded] == events
     assert [e.position for e in decoded] == list(range(100, 100 + len(events)))
     assert all((e.version, e.recorded_us) == (3, 123) for e in decoded)

@@ -10,6 +10,7 @@ from application.commands.agent import ChangeAgent
 from application.commands.conversation import MoveDeliveryCursor, MoveReadCursor
 from application.commands.message import EditMessage, RecallMessage
 from domain.actors import Role
+from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.subscription import Subscription
 from tests.interfaces.gateway.world import Person, World
 
@@ -122,7 +123,7 @@ async def test_changes_of_the_inbox_come_together(world: World) -> None:
     visitor, quiet = await world.visitor(), await world.visitor()
     await world.caught_up()
     listener = Listener(world)
-    world.hub.subscribe_inbox(listener)
+    world.hub.subscribe_inbox(Inbox(listener.emit, lambda: True), listener)
     for number in range(20):
         await visitor.says(f"message {number}")
     await world.until(lambda: listener.raw and listener.frames[-1]["last_seq"] == 20)
@@ -136,7 +137,7 @@ async def test_the_inbox_is_told_after_the_views_were_down(world: World) -> None
     visitor = await world.visitor()
     await world.caught_up()
     listener = Listener(world)
-    world.hub.subscribe_inbox(listener)
+    world.hub.subscribe_inbox(Inbox(listener.emit, lambda: True), listener)
     world.views.down = True
     await visitor.says("hello")
     await world.caught_up()
@@ -162,7 +163,7 @@ async def test_who_has_left_is_told_nothing(world: World) -> None:
     await world.caught_up()
     listener = Listener(world)
     subscription = listener.subscribe(visitor.conversation_id, staff=True)
-    world.hub.subscribe_inbox(listener)
+    world.hub.subscribe_inbox(Inbox(listener.emit, lambda: True), listener)
     world.hub.unsubscribe(subscription)
     world.hub.leave(listener)
     await visitor.says("hello")

@@ -2,15 +2,9 @@
 
 import asyncio
 
-import pytest
-
 from tests.interfaces.gateway.world import World, hear, tell
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_tell_inbox_forever emits a whole batch at once, which is over the output's cap",
-)
 async def test_a_burst_of_changes_does_not_close_an_inbox_that_reads(world: World) -> None:
     agent = await world.agent()
     visitors = [await world.visitor() for _ in range(80)]
