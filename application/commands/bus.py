@@ -9,7 +9,7 @@ evicts every cached state, since some may hold events that never became durable.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from application.codec import Metadata, encode_metadata
@@ -31,9 +31,13 @@ _MAX_GROUPS_IN_FLIGHT: Final = 3
 _MAX_ATTEMPTS: Final = 3
 
 
+Done = Callable[[Receipt | Exception], None]
+"""Told what a command came to, once, in the event loop of the bus."""
+
+
 class _Pending(NamedTuple):
     request: Request
-    future: "asyncio.Future[Receipt]"
+    done: Done
     submitted: float
     attempt: int
 
@@ -88,8 +92,10 @@ class CommandBus:
         while self._queue:  # commands that were to be decided again
             self._fail(self._queue.popleft(), Unavailable("The core stopped; send it again."))
 
-    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
-        """Queue a command; the future has its receipt when its events are on disk.
+    def submit(self, request: Request, done: Done) -> None:
+        """Queue a command; `done` gets its receipt when its events are on disk, or its error.
+
+        A call and no future: with thousands of commands under way that is a fifth of their cost.
 
         Raises:
             Busy: the queue is full; nothing was queued.
@@ -100,15 +106,24 @@ class CommandBus:
         if len(self._queue) >= self._limit:
             self._count(request, Busy.code)
             raise Busy("Too many commands are waiting; send this one again in a moment.")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Pending(request, future, time.perf_counter(), 1))
+        self._queue.append(_Pending(request, done, time.perf_counter(), 1))
         self.stats.queue_depth = len(self._queue)
         self._wake.set()
-        return future
 
     async def execute(self, request: Request) -> Receipt:
         """As `Core.execute`."""
-        return await self.submit(request)
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Receipt | Exception) -> None:
+            if future.done():
+                return  # the caller was cancelled
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self.submit(request, done)
+        return await future
 
     async def query(self, query: CoreQuery) -> Any:
         """As `Core.query`."""
@@ -177,15 +192,18 @@ class CommandBus:
         self.stats.groups += 1
         self.stats.grouped_commands += len(decided)
         self.stats.cached_states = len(self._cache)
+        now = time.perf_counter()
         for one in decided:
             try:
                 if failure is not None:
                     raise failure
-                self._answer(one, next(outcomes) if one.appends else None)
+                self._answer(one, next(outcomes) if one.appends else None, now)
             except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
                 self._fail(one.pending, error)
 
-    def _answer(self, one: _Decided, outcome: int | WrongExpectedVersion | None) -> None:
+    def _answer(
+        self, one: _Decided, outcome: int | WrongExpectedVersion | None, now: float
+    ) -> None:
         if isinstance(outcome, WrongExpectedVersion):
             self._retry(one, outcome)
             return
@@ -199,9 +217,8 @@ class CommandBus:
             position = outcome - one.unanswered
         else:
             position = self._store.durable_position
-        self._observe(one.pending, "ok")
-        if not one.pending.future.done():
-            one.pending.future.set_result(Receipt(position, one.answer))
+        self._observe(one.pending, "ok", now)
+        one.pending.done(Receipt(position, one.answer))
 
     def _retry(self, one: _Decided, failure: WrongExpectedVersion) -> None:
         """Somebody else wrote first: decide again on fresh states, a few times at most."""
@@ -214,13 +231,12 @@ class CommandBus:
 
     def _fail(self, pending: _Pending, error: Exception) -> None:
         code = error.code if isinstance(error, KefuError) else "internal-error"
-        self._observe(pending, code)
-        if not pending.future.done():
-            pending.future.set_exception(error)
+        self._observe(pending, code, time.perf_counter())
+        pending.done(error)
 
-    def _observe(self, pending: _Pending, outcome: str) -> None:
+    def _observe(self, pending: _Pending, outcome: str, now: float) -> None:
         self._count(pending.request, outcome)
-        self.stats.seconds.observe(time.perf_counter() - pending.submitted)
+        self.stats.seconds.observe(now - pending.submitted)
 
     def _count(self, request: Request, outcome: str) -> None:
         self.stats.commands[type(request.command).__name__, outcome] += 1

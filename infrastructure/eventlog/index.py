@@ -142,7 +142,11 @@ class Index:
     def last_version(self, stream: str) -> int:
         """Version of the stream's last indexed event, -1: none."""
         key = stream_key(stream)
-        with self._env.begin(db=self._runs) as txn, txn.cursor() as cursor:
+        with self._env.begin(db=self._runs) as txn:
+            cursor = txn.cursor()
+            # Most look-ups are for streams that are new: one step of the cursor tells.
+            if not _seek_stream(cursor, key):
+                return -1
             run = _run_at_or_before(cursor, key, _NO_VERSION_AFTER)
         return run[0] + run[1] - 1 if run else -1
 
@@ -157,11 +161,13 @@ class Index:
         key = stream_key(stream)
         found: list[Run] = []
         events = 0
-        with self._env.begin(db=self._runs) as txn, txn.cursor() as cursor:
-            run = _run_at_or_before(cursor, key, after_version + 1)
-            if run is None and not cursor.set_range(_KEY.pack(key, 0)):
+        with self._env.begin(db=self._runs) as txn:
+            cursor = txn.cursor()
+            if not _seek_stream(cursor, key):
                 return found
-            run = run or _run_of(cursor, key)
+            run = _run_of(cursor, key)
+            if after_version >= 0:
+                run = _run_at_or_before(cursor, key, after_version + 1) or run
             while run is not None and (limit is None or events < limit):
                 fresh = run[0] + run[1] - 1 - after_version
                 if fresh > 0:
@@ -173,6 +179,11 @@ class Index:
     def close(self) -> None:
         """Close the environment."""
         self._env.close()
+
+
+def _seek_stream(cursor: Any, key: bytes) -> bool:
+    """Stand on the stream's first run; False: it has none."""
+    return bool(cursor.set_range(key)) and bool(cursor.key().startswith(key))
 
 
 def _run_at_or_before(cursor: Any, key: bytes, version: int) -> Run | None:

@@ -13,6 +13,8 @@ from infrastructure.eventlog.index import Checkpoint, Index, Location, Run, expa
 
 FLUSH_EVENTS: Final = 100_000
 MAX_EVENTS: Final = 1_000_000
+_MAX_ABSENT: Final = 20_000
+"""Some group commits' worth; then it begins anew."""
 
 
 class _Generation:
@@ -35,18 +37,23 @@ class StreamTail:
         self._now = _Generation()
         self._before: _Generation | None = None
         """On its way into the index."""
+        self._flushes = 0
+        self._absent: set[str] = set()
+        """Streams that were looked for and do not exist: a new stream is looked for when a command
+        is decided and again when it is written, and the index is asked once."""
 
     def add(self, segment_base: int, offset: int, frame: EncodedFrame) -> None:
         """A durable frame and where it was written."""
         position, number = frame.base_position, 0
         with self._lock:
             now = self._now
-            known = now.streams
+            known, absent = now.streams, self._absent
             for stream, first, count in frame.runs:
                 run = (first, count, position, offset, number)
                 runs = known.get(stream)
                 if runs is None:
                     known[stream] = [run]
+                    absent.discard(stream)
                 else:
                     runs.append(run)
                 position += count
@@ -75,26 +82,48 @@ class StreamTail:
                 if runs:
                     first, count, *_ = runs[-1]
                     return first + count - 1
+            if stream in self._absent:
+                return -1
+            flushes = self._flushes
         # Had a flush just moved it from one to the other, then it is in the index now.
-        return self._index.last_version(stream)
+        version = self._index.last_version(stream)
+        if version < 0:
+            self._remember_absent(stream, flushes)
+        return version
 
     def locations(self, stream: str, after_version: int, limit: int | None) -> list[Location]:
         """Locations of the stream's events with `version > after_version`, in version order."""
+        newer: list[Run] = []
         with self._lock:
-            newer = [
-                run
-                for generation in (self._before, self._now)
-                if generation
-                for run in generation.streams.get(stream, ())
-                if run[0] + run[1] - 1 > after_version
-            ]
+            for generation in (self._before, self._now):
+                runs = generation.streams.get(stream) if generation else None
+                if runs:
+                    newer += [run for run in runs if run[0] + run[1] - 1 > after_version]
+            if not newer and stream in self._absent:
+                return []
+            flushes = self._flushes
         if newer and newer[0][0] <= after_version + 1:
             return expand(newer, after_version, limit)
         runs = self._index.runs(stream, after_version, limit)
+        if not runs and not newer:
+            if after_version < 0:
+                self._remember_absent(stream, flushes)
+            return []
         # Between the two look-ups a flush may have moved runs from the tail into the index.
         last = runs[-1][2] if runs else 0
         runs += [run for run in newer if run[2] > last]
         return expand(runs, after_version, limit)
+
+    def _remember_absent(self, stream: str, flushes: int) -> None:
+        """The index, asked after that many flushes, did not know the stream."""
+        with self._lock:
+            if flushes != self._flushes or stream in self._now.streams:
+                return  # it may have come, and even have gone into the index, meanwhile
+            if self._before is not None and stream in self._before.streams:
+                return
+            if len(self._absent) >= _MAX_ABSENT:
+                self._absent.clear()
+            self._absent.add(stream)
 
     def flush(self) -> bool:
         """Put what has come together into the index; what failed before comes first.
@@ -116,4 +145,5 @@ class StreamTail:
             self._index.add(generation.streams.items(), generation.checkpoint)
             with self._lock:
                 self._before = None
+                self._flushes += 1
         return True

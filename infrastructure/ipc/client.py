@@ -1,6 +1,7 @@
 """Another process's end of the command socket: `Core` at a distance."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -27,6 +28,8 @@ _DECODERS: Final = {
 }
 _FIRST_RETRY_S: Final = 0.05
 _LAST_RETRY_S: Final = 1.0
+Done = Callable[[Any], None]
+"""Told the receipt or the answer of a call, or its `KefuError`."""
 _GONE: Final = "The core is not reachable at the moment; send the command again."
 
 
@@ -72,19 +75,37 @@ class CoreClient:
         except TimeoutError:
             raise Unavailable(_GONE) from None
 
-    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
-        """As `execute`, without a coroutine; what is submitted in one turn travels together."""
-        future: asyncio.Future[Receipt] = self._require_connection().call(request, None)
-        return future
+    def submit(self, request: Request, done: Done) -> None:
+        """Send a command; `done` is told what came of it, once, in this event loop. What is
+        submitted in one turn travels together.
+
+        Raises:
+            Unavailable, Busy: it was not sent.
+        """
+        self._require_connection().call(request, None, done)
 
     async def execute(self, request: Request) -> Receipt:
         """As `Core.execute`."""
-        return await self.submit(request)
+        receipt: Receipt = await self._call(request, None)
+        return receipt
 
     async def query(self, query: CoreQuery) -> Any:
         """As `Core.query`."""
-        raw = await self._require_connection().call(None, query)
-        return _DECODERS[type(query)](raw)
+        return _DECODERS[type(query)](await self._call(None, query))
+
+    async def _call(self, request: Request | None, query: CoreQuery | None) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(outcome: Any) -> None:
+            if future.done():
+                return  # the caller was cancelled
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self._require_connection().call(request, query, done)
+        return await future
 
     def _require_connection(self) -> "_Connection":
         connection = self._connection
@@ -121,21 +142,19 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[None] = self._loop.create_future()
-        self.calls: dict[int, asyncio.Future[Any]] = {}
+        self.calls: dict[int, Done] = {}
         self._next_id = 0
         self._outgoing: list[Call] = []
         self._frames = FrameBuffer()
         self._transport: asyncio.Transport | None = None
 
-    def call(self, request: Request | None, query: CoreQuery | None) -> "asyncio.Future[Any]":
+    def call(self, request: Request | None, query: CoreQuery | None, done: Done) -> None:
         """Queue a call for the next frame."""
         id = self._next_id = self._next_id + 1
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self.calls[id] = future
+        self.calls[id] = done
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(Call(id, request, query))
-        return future
 
     def hang_up(self) -> None:
         """Close; every call under way fails."""
@@ -159,15 +178,15 @@ class _Connection(asyncio.Protocol):
                 self._settle(reply)
 
     def _settle(self, reply: Reply) -> None:
-        future = self.calls.pop(reply.id, None)
-        if future is None or future.done():
-            return  # the caller was cancelled
+        done = self.calls.pop(reply.id, None)
+        if done is None:
+            return  # the peer answered twice
         if reply.failure is not None:
-            future.set_exception(to_error(reply.failure))
+            done(to_error(reply.failure))
         elif reply.receipt is not None:
-            future.set_result(reply.receipt)
+            done(reply.receipt)
         else:
-            future.set_result(reply.answer)
+            done(reply.answer)
 
     def _flush(self) -> None:
         calls, self._outgoing = self._outgoing, []
@@ -193,7 +212,5 @@ class _Connection(asyncio.Protocol):
 
     def _fail_all(self) -> None:
         calls, self.calls = self.calls, {}
-        for future in calls.values():
-            if not future.done():
-                future.set_exception(Unavailable(_GONE))
-                future.exception()  # read it: a caller that went away must not cause a warning
+        for done in calls.values():
+            done(Unavailable(_GONE))

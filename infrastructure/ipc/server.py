@@ -105,25 +105,21 @@ class _Connection(asyncio.Protocol):
     def _take(self, call: Call) -> None:
         if call.request is not None:
             try:
-                future = self._bus.submit(call.request)
+                self._bus.submit(call.request, partial(self._command_done, call.id))
             except KefuError as error:
                 self._reply(Reply(call.id, failure=to_failure(error)))
-                return
-            future.add_done_callback(partial(self._command_done, call.id))
         elif call.query is not None:
             task = asyncio.create_task(self._answer(call))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _command_done(self, id: int, future: "asyncio.Future[Receipt]") -> None:
-        error = future.exception()
-        if error is None:
-            self._reply(Reply(id, receipt=future.result()))
+    def _command_done(self, id: int, outcome: Receipt | Exception) -> None:
+        if isinstance(outcome, Exception):
+            if not isinstance(outcome, KefuError):
+                _log.error("core.command_failed", exc_info=outcome)
+            self._reply(Reply(id, failure=to_failure(outcome)))
         else:
-            assert isinstance(error, Exception)
-            if not isinstance(error, KefuError):
-                _log.error("core.command_failed", exc_info=error)
-            self._reply(Reply(id, failure=to_failure(error)))
+            self._reply(Reply(id, receipt=outcome))
 
     async def _answer(self, call: Call) -> None:
         assert call.query is not None

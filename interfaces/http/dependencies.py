@@ -1,14 +1,13 @@
 """What routes and sessions need, built once by the composition root."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from application.ports.core import Core, Receipt, Request
+from application.ports.core import Core, Request
 from application.ports.event_store import EventFeed
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.ports.views import Views
@@ -31,8 +30,10 @@ class CoreConnection(Core, Protocol):
     @property
     def connected(self) -> bool: ...
 
-    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
-        """As `execute`, without a coroutine for each of thousands of messages."""
+    def submit(self, request: Request, done: Callable[[Any], None]) -> None:
+        """As `execute`, without a future and a coroutine for each of thousands of messages;
+        `done` is told the `Receipt`, or the `KefuError`.
+        """
 
 
 @dataclass(frozen=True)

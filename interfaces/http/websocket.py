@@ -1,6 +1,7 @@
 """`/ws` on uvicorn's WebSocket: carries the session logic of `interfaces.gateway`."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
@@ -9,7 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from application.ports.core import Receipt, Request
 from application.queries.core import Principal
-from domain.errors import ConversationNotFound, KefuError, Unauthenticated, Unavailable
+from domain.errors import ConversationNotFound, KefuError, Unauthenticated
 from interfaces.gateway import frames
 from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.session import (
@@ -200,22 +201,9 @@ class _Connection:
         actor = self._session.principal.actor
         request = Request(effect.command, actor, effect.ref or "cursor")
         try:
-            future = self._deps.core.submit(request)
+            self._deps.core.submit(request, partial(self._executed, effect))
         except KefuError as error:
             self._executed(effect, error)
-            return
-
-        def done(future: "asyncio.Future[Receipt]") -> None:
-            error = future.exception()
-            if error is None:
-                self._executed(effect, future.result())
-            elif isinstance(error, KefuError):
-                self._executed(effect, error)
-            else:
-                _log.error("websocket.command_failed", exc_info=error)
-                self._executed(effect, Unavailable("kefu failed on this command."))
-
-        future.add_done_callback(done)
 
     def _executed(self, effect: Execute, outcome: Receipt | KefuError) -> None:
         if isinstance(outcome, KefuError):

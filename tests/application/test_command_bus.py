@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from application.commands.contact import UpdateContact
 from application.commands.conversation import AssignConversation, ChangeStatus, WakeConversation
 from application.commands.message import SendMessage
 from application.commands.state_cache import StateCache
-from application.ports.core import Request
+from application.ports.core import Receipt, Request
 from application.ports.event_store import StoreReadOnly
 from application.queries.core import Authenticate, FindCredentials
 from domain import errors
@@ -61,25 +62,26 @@ async def test_a_full_queue_answers_busy_and_queues_nothing(tmp_path: Path) -> N
     log = EventLog.open(tmp_path / "log")
     bus = CommandBus(log, SteppingClock(), queue_limit=2)
     request = Request(SendMessage("c", "r", "hi"), SYSTEM, "x")
-    futures = [bus.submit(request), bus.submit(request)]
+    outcomes: list[Receipt | Exception] = []
+    for _ in range(2):
+        bus.submit(request, outcomes.append)
     with pytest.raises(errors.Busy):
-        bus.submit(request)
+        bus.submit(request, outcomes.append)
     bus.start()
-    for future in futures:
-        with pytest.raises(errors.ConversationNotFound):
-            await future
     await bus.close()
+    assert [type(outcome) for outcome in outcomes] == [errors.ConversationNotFound] * 2
     log.close()
 
 
 async def test_a_stopping_bus_finishes_what_it_took_and_refuses_more(driver: Driver) -> None:
     visitor = await driver.visitor()
     command = SendMessage(visitor.conversation_id or "", "r", "hi")
-    taken = driver.bus.submit(Request(command, visitor, "x"))
+    outcomes: list[Any] = []
+    driver.bus.submit(Request(command, visitor, "x"), outcomes.append)
     await driver.bus.close()
-    assert (await taken).result["seq"] == 1
+    assert [outcome.result["seq"] for outcome in outcomes] == [1]
     with pytest.raises(errors.Unavailable):
-        driver.bus.submit(Request(command, visitor, "x"))
+        driver.bus.submit(Request(command, visitor, "x"), outcomes.append)
 
 
 class FailsOnceStore:

@@ -1,5 +1,6 @@
 """Rules of the Message aggregate and of content."""
 
+import uuid
 from functools import reduce
 
 import pytest
@@ -25,6 +26,13 @@ def test_the_same_sender_ref_and_conversation_give_the_same_id() -> None:
     assert one == m.message_id("c", VISITOR, "r")
     assert len({one, m.message_id("c2", VISITOR, "r"), m.message_id("c", AGENT, "r")}) == 3
     assert one != m.message_id("c", VISITOR, "r2")
+
+
+def test_ids_that_are_in_logs_stay_as_they_are() -> None:
+    """ADR 0003: UUIDs of version 8 with the variant of RFC 9562."""
+    ids = [uuid.UUID(m.message_id("c", VISITOR, str(number))) for number in range(64)]
+    assert {(id.version, id.variant) for id in ids} == {(8, uuid.RFC_4122)}
+    assert str(ids[0]) == "5e8b7bc4-a378-81b8-98e8-052cfbbd0522"
 
 
 def test_parts_of_an_id_can_not_run_into_each_other() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,17 +20,15 @@ from infrastructure.ipc.server import CoreServer
 class EchoBus:
     """Answers every send with its content; refuses what is named `refuse`."""
 
-    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
+    def submit(self, request: Request, done: Callable[[Receipt | Exception], None]) -> None:
         assert isinstance(request.command, SendMessage)
         content = request.command.content
         if content == "refuse":
             raise ContentTooLong("much too long", "content")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         if content == "bug":
-            future.set_exception(ZeroDivisionError())
+            done(ZeroDivisionError())
         elif content != "never":
-            future.set_result(Receipt(1, {"content": content}))
-        return future
+            done(Receipt(1, {"content": content}))
 
 
 def send(content: str) -> Request:
@@ -55,7 +53,7 @@ async def client(path: Path) -> AsyncIterator[CoreClient]:
 
 
 async def test_calls_of_one_turn_each_get_their_own_answer(client: CoreClient) -> None:
-    futures = [client.submit(send(str(number))) for number in range(100)]
+    futures = [client.execute(send(str(number))) for number in range(100)]
     receipts = await asyncio.wait_for(asyncio.gather(*futures), 5)
     assert [r.result["content"] for r in receipts] == [str(number) for number in range(100)]
 
@@ -63,7 +61,7 @@ async def test_calls_of_one_turn_each_get_their_own_answer(client: CoreClient) -
 async def test_a_lone_surrogate_is_refused_and_its_neighbours_in_the_frame_are_answered(
     client: CoreClient,
 ) -> None:
-    futures = [client.submit(send(content)) for content in ("before", "\ud800", "behind")]
+    futures = [client.execute(send(content)) for content in ("before", "\ud800", "behind")]
     before, bad, behind = await asyncio.wait_for(
         asyncio.gather(*futures, return_exceptions=True), 5
     )
@@ -84,7 +82,7 @@ async def test_a_bug_in_the_core_shows_no_internals(client: CoreClient) -> None:
 
 
 async def test_calls_under_way_fail_when_the_connection_ends(client: CoreClient) -> None:
-    future = client.submit(send("never"))
+    future = asyncio.ensure_future(client.execute(send("never")))
     await asyncio.wait_for(client.execute(send("sent")), 5)
     await client.close()
     with pytest.raises(Unavailable):

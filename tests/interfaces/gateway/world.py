@@ -73,8 +73,8 @@ class LocalCore:
     def __init__(self, bus: CommandBus) -> None:
         self._bus = bus
 
-    def submit(self, request: Request) -> "asyncio.Future[Receipt]":
-        return self._bus.submit(request)
+    def submit(self, request: Request, done: Callable[[Any], None]) -> None:
+        self._bus.submit(request, done)
 
     async def execute(self, request: Request) -> Receipt:
         return await self._bus.execute(request)
