@@ -3,12 +3,13 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from infrastructure.eventlog import format
 from infrastructure.eventlog.disk import Disk, DiskFull, is_full
-from infrastructure.eventlog.format import SegmentHeader
+from infrastructure.eventlog.format import Footer, SegmentHeader, StreamIndex
 from infrastructure.eventlog.recovery import Tail
 from infrastructure.eventlog.sealing import sync_directory
 from infrastructure.eventlog.segment import NEW_SUFFIX, open_path, read_header
@@ -30,6 +31,9 @@ class ActiveSegment:
         """Offset behind the last durable frame."""
         self.first_timestamp_us = 0
         """Of its first frame; 0: it has none."""
+        self.streams: StreamIndex | None = None
+        """For the footer; None: not known, because another process wrote a part of it."""
+        self._last_timestamp_us = 0
         self._disk = disk
         self._hash = content_hash
         self._reserved = end
@@ -64,7 +68,9 @@ class ActiveSegment:
             raise
         temporary.rename(path)
         sync_directory(directory)
-        return cls(path, header, disk, len(data), hashlib.sha256(data))
+        active = cls(path, header, disk, len(data), hashlib.sha256(data))
+        active.streams = {}
+        return active
 
     @classmethod
     def resume(cls, tail: Tail, disk: Disk) -> "ActiveSegment":
@@ -74,7 +80,7 @@ class ActiveSegment:
         active.first_timestamp_us = tail.first_timestamp_us
         return active
 
-    def append(self, frames: list[bytes], timestamp_us: int) -> None:
+    def append(self, frames: Sequence[bytes], timestamp_us: int) -> None:
         """Write frames and return when they are on disk.
 
         Raises:
@@ -92,11 +98,42 @@ class ActiveSegment:
             self._hash.update(frame)
         self.end += size
         self.first_timestamp_us = self.first_timestamp_us or timestamp_us
+        self._last_timestamp_us = timestamp_us
 
     def content_hash(self) -> bytes:
         """SHA-256 over the header and all frames."""
         digest: bytes = self._hash.digest()
         return digest
+
+    def count(self, runs: Iterable[tuple[str, int, int]]) -> None:
+        """Streams with first version and number of events of what was appended, for the footer.
+
+        Counted here, where a run is one entry: to read all events of a full segment again took
+        more time than to write them.
+        """
+        streams = self.streams
+        if streams is not None:
+            for stream, first, count in runs:
+                known = streams.get(stream)
+                streams[stream] = (first + count - 1, known[1] + count if known else count)
+
+    def footer(self, next_position: int) -> tuple[Footer, StreamIndex] | None:
+        """What sealing writes behind it; None: it must be counted from the file."""
+        if self.streams is None:
+            return None
+        base, streams = self.base_position, self.streams
+        return (
+            Footer(
+                next_position - base,
+                base,
+                next_position - 1,
+                self.end,
+                self._last_timestamp_us,
+                self.content_hash(),
+                len(streams),
+            ),
+            streams,
+        )
 
     def close(self) -> None:
         """Release the descriptor; reserved space, or half a frame after a failure, goes."""

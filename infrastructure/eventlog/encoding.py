@@ -37,26 +37,26 @@ def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
     """
     if not 1 <= len(batch) <= MAX_STREAMS_PER_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_STREAMS_PER_BATCH} streams, not {len(batch)}")
-    count = 0
-    size = 0
-    for append in batch:
-        events = append.events
-        if not 1 <= len(events) <= MAX_EVENTS_PER_STREAM:
+    count = size = 0
+    types = _type_bytes
+    for stream, _, events in batch:
+        number = len(events)
+        if not 1 <= number <= MAX_EVENTS_PER_STREAM:
             raise ValueError(
-                f"a stream has 1 to {MAX_EVENTS_PER_STREAM} events in a batch, not {len(events)}"
+                f"a stream has 1 to {MAX_EVENTS_PER_STREAM} events in a batch, not {number}"
             )
-        overhead = RECORD_HEADER_BYTES + len(append.stream.encode())
-        if not RECORD_HEADER_BYTES < overhead <= RECORD_HEADER_BYTES + MAX_NAME_BYTES:
+        name_bytes = len(stream) if stream.isascii() else len(stream.encode())
+        if not 1 <= name_bytes <= MAX_NAME_BYTES:
             raise ValueError(f"a stream's name has 1 to {MAX_NAME_BYTES} bytes")
-        count += len(events)
+        count += number
+        size += number * (RECORD_HEADER_BYTES + name_bytes)
         for type_name, payload, metadata in events:
             if type(payload) is not bytes or type(metadata) is not bytes:
                 raise TypeError("payload and metadata of an event are bytes")
             length = len(payload) + len(metadata)
             if length > format.MAX_EVENT_BYTES:
                 raise ValueError(f"an event of {length} bytes; at most {format.MAX_EVENT_BYTES}")
-            type_bytes = _type_bytes.get(type_name) or _encode_type(type_name)
-            size += overhead + length + len(type_bytes)
+            size += length + len(types.get(type_name) or _encode_type(type_name))
     if size > MAX_BATCH_BYTES:
         raise ValueError(f"a batch of {size} bytes; at most {MAX_BATCH_BYTES}")
     return count, size
@@ -77,24 +77,24 @@ class GroupEncoder:
         self._runs: list[tuple[str, int, int]] = []
         self._frames: list[EncodedFrame] = []
 
-    def add(self, batch: Sequence[StreamAppend], firsts: list[int]) -> int:
-        """Add a batch whose streams go on at the versions `firsts`.
+    def add(self, batch: Sequence[StreamAppend], firsts: list[int], size: int) -> int:
+        """Add a batch whose streams go on at the versions `firsts`, and whose size is `size`.
 
         Returns:
             Position of its last event.
         """
         if self._size >= _FRAME_TARGET_BYTES:
             self._close_frame()
-        runs, types = self._runs, _type_bytes
-        part = self._parts.append
-        count = size = 0
+        runs, types, parts = self._runs, _type_bytes, self._parts
+        pack = pack_record_header
+        count = 0
         # The hottest loop of the log: what an append's events share is made once.
-        for append, version in zip(batch, firsts, strict=True):
-            name = append.stream.encode()
+        for (stream, _, events), version in zip(batch, firsts, strict=True):
+            name = stream.encode()
             name_length = len(name)
-            events = append.events
-            runs.append((append.stream, version, len(events)))
-            count += len(events)
+            number = len(events)
+            runs.append((stream, version, number))
+            count += number
             last_type = None
             for type_name, payload, metadata in events:
                 if type_name is not last_type:
@@ -102,15 +102,12 @@ class GroupEncoder:
                     type_length = len(type_bytes)
                     names = name + type_bytes
                     last_type = type_name
-                size += len(payload) + len(metadata)
-                part(
-                    pack_record_header(
-                        len(payload), version, name_length, type_length, len(metadata)
-                    )
+                parts += (
+                    pack(len(payload), version, name_length, type_length, len(metadata)),
+                    names,
+                    metadata,
+                    payload,
                 )
-                part(names)
-                part(metadata)
-                part(payload)
                 version += 1
         self._size += size
         self.next_position += count

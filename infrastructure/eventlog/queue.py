@@ -24,6 +24,8 @@ class Job(NamedTuple):
     """Batches whose caller waits for all of them."""
 
     batches: Sequence[Batch]
+    sizes: Sequence[int]
+    """Encoded bytes of each batch."""
     events: int
     bytes: int
     done: Done
@@ -48,17 +50,19 @@ class JobQueue:
             StoreReadOnly: the queue was closed, with this reason.
             ValueError, TypeError: a batch breaks the port's rules.
         """
-        events = size = 0
+        events = 0
+        sizes: list[int] = []
         for batch in batches:
             batch_events, batch_bytes = check_batch(batch)
             events += batch_events
-            size += batch_bytes
+            sizes.append(batch_bytes)
+        size = sum(sizes)
         with self._wake:
             if self._closed is not None:
                 raise StoreReadOnly(self._closed)
             if self._jobs and self._bytes + size > MAX_QUEUE_BYTES:
                 raise Busy("Too much is waiting to be written; try again in a moment.")
-            self._jobs.append(Job(batches, events, size, done))
+            self._jobs.append(Job(batches, sizes, events, size, done))
             self.depth += events
             self._bytes += size
             self._wake.notify()

@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +31,17 @@ class Sealer:
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self, path: Path, end: int, content_hash: bytes) -> None:
-        """Begin to seal; `failed` is called when it can't be done."""
+    def start(
+        self,
+        path: Path,
+        end: int,
+        content_hash: bytes,
+        footer: tuple[Footer, StreamIndex] | None,
+    ) -> None:
+        """Begin to seal, as `seal` does; `failed` is called when it can't be done."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(
-            target=self._run, args=(path, end, content_hash), name="log-sealer"
-        )
+        work = partial(seal, path, end, content_hash, self._disk, footer)
+        thread = threading.Thread(target=self._run, args=(work,), name="log-sealer")
         self._threads.append(thread)
         thread.start()
 
@@ -45,10 +51,10 @@ class Sealer:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, path: Path, end: int, content_hash: bytes) -> None:
+    def _run(self, work: Callable[[], object]) -> None:
         while True:
             try:
-                seal(path, end, content_hash, self._disk)
+                work()
                 return
             except OSError as error:
                 if not is_full(error):
@@ -61,8 +67,21 @@ class Sealer:
                 return
 
 
-def seal(path: Path, end: int, content_hash: bytes, disk: Disk) -> Path:
+def seal(
+    path: Path,
+    end: int,
+    content_hash: bytes,
+    disk: Disk,
+    known: tuple[Footer, StreamIndex] | None = None,
+) -> Path:
     """Seal a segment whose frames end at `end`.
+
+    Args:
+        path: Of the open segment.
+        end: Offset behind its last frame.
+        content_hash: SHA-256 of everything before.
+        disk: System calls.
+        known: The footer, when the writer has counted along; None: it is counted from the file.
 
     Returns:
         Its new path.
@@ -71,7 +90,7 @@ def seal(path: Path, end: int, content_hash: bytes, disk: Disk) -> Path:
         CorruptFrame: its frames are not what was written.
         OSError: it is not sealed; it may be tried again unless flushing failed.
     """
-    footer, streams = _footer(path, end, content_hash)
+    footer, streams = known or _footer(path, end, content_hash)
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.ftruncate(fd, end)

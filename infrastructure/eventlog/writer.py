@@ -145,7 +145,13 @@ class LogWriter:
             return
         encoder = GroupEncoder(self._active.seed, self._next, self._now_us())
         try:
-            outcomes = [[self._decide(encoder, batch) for batch in job.batches] for job in group]
+            outcomes = [
+                [
+                    self._decide(encoder, batch, size)
+                    for batch, size in zip(job.batches, job.sizes, strict=True)
+                ]
+                for job in group
+            ]
             frames = encoder.finish()
         except Exception as error:  # noqa: BLE001 - nothing was written: these callers get it
             self._refuse(group, f"a batch could not be encoded: {type(error).__name__}: {error}")
@@ -160,25 +166,23 @@ class LogWriter:
         for job, outcome in zip(group, outcomes, strict=True):
             _answer(job, outcome)
 
-    def _decide(self, encoder: GroupEncoder, batch: Batch) -> Outcome:
+    def _decide(self, encoder: GroupEncoder, batch: Batch, size: int) -> Outcome:
         """Put a batch into the group, unless a stream of it is at another version."""
         versions = encoder.versions
         staged: dict[str, int] = {}
         firsts: list[int] = []
-        for append in batch:
-            stream = append.stream
+        for stream, expected, events in batch:
             actual = staged.get(stream)
             if actual is None:
                 actual = versions.get(stream)
                 if actual is None:
                     actual = self._tail.last_version(stream)
-            expected = append.expected_version
-            if expected not in (actual, ANY_VERSION):
+            if expected != actual and expected != ANY_VERSION:
                 return WrongExpectedVersion(stream, expected, actual)
             firsts.append(actual + 1)
-            staged[stream] = actual + len(append.events)
+            staged[stream] = actual + len(events)
         versions.update(staged)
-        return encoder.add(batch, firsts)
+        return encoder.add(batch, firsts, size)
 
     def _write(self, frames: list[EncodedFrame], encoder: GroupEncoder) -> None:
         if not frames:
@@ -190,6 +194,7 @@ class LogWriter:
         seconds = time.perf_counter() - started
         for frame in frames:
             self._tail.add(active.base_position, offset, frame)
+            active.count(frame.runs)
             offset += len(frame.data)
         events = encoder.next_position - self._next
         self._next = encoder.next_position
@@ -236,7 +241,7 @@ class LogWriter:
         self._publish()
         full.close()
         self.stats.segments_rolled += 1
-        self._sealer.start(full.path, full.end, digest)
+        self._sealer.start(full.path, full.end, digest, full.footer(self._next))
 
     def _refuse(self, group: list[Job], reason: str) -> None:
         for job in group:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from application.ports.event_store import ANY_VERSION, StoreReadOnly
 from infrastructure.eventlog import format
 from infrastructure.eventlog.disk import Disk
-from infrastructure.eventlog.encoding import GroupEncoder
+from infrastructure.eventlog.encoding import GroupEncoder, check_batch
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.store import EventLog
 from tests.contracts.event_store import EventStoreContract, append
@@ -48,7 +48,8 @@ def test_what_is_encoded_is_decoded(events: list[tuple[str, bytes, bytes]]) -> N
 
     encoder = GroupEncoder(7, 100, 123)
     for stream, payload, metadata in events:
-        encoder.add([StreamAppend(stream, ANY_VERSION, [NewEvent("t", payload, metadata)])], [3])
+        batch = [StreamAppend(stream, ANY_VERSION, [NewEvent("t", payload, metadata)])]
+        encoder.add(batch, [3], check_batch(batch)[1])
     decoded = []
     for frame in encoder.finish():
         header = format.check_frame(frame.data, 0, 7)
