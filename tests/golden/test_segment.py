@@ -54,7 +54,7 @@ def write_segment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         firsts = [versions.get(append.stream, -1) + 1 for append in batch]
         for append, first in zip(batch, firsts, strict=True):
             versions[append.stream] = first + len(append.events) - 1
-        encoder.add(batch, firsts, check_batch(batch)[1])
+        encoder.add(batch, firsts, encoding.check_batch(batch)[1])
         segment.append([frame.data for frame in encoder.finish()], time_us)
         position = encoder.next_position
     segment.close()
