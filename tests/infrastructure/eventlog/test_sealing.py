@@ -9,7 +9,7 @@ from tests.infrastructure.eventlog.conftest import batch
 
 def _fill(directory: Path) -> None:
     with EventLog.open(directory, max_segment_bytes=600) as log:
-        for number in range(9):
+        for number in range(30):
             log.append_sync([batch(f"s-{number % 2}", b"payload %d" % number, b"and again")])
 
 
