@@ -6,7 +6,6 @@ follows; what is cut is kept beside it as `.torn`. Anything else refuses to star
 
 import fcntl
 import hashlib
-import itertools
 import os
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -124,7 +123,8 @@ def _finish_sealing(segments: list[Segment], disk: Disk) -> list[Segment]:
         CorruptSegment: its content is not what the next segment follows.
     """
     done = segments[-1:]
-    for segment, following in reversed(list(itertools.pairwise(segments))):
+    for segment in reversed(segments[:-1]):
+        following = done[0]  # under the name that it has by now
         if not segment.sealed:
             end, digest = _content(segment.path, following.base_position)
             if digest != read_header(following.path).previous_hash:
