@@ -107,8 +107,8 @@ def _measure(folder: Path, seconds: float) -> dict[str, object]:
         end = feed.durable_position()
         started = time.perf_counter()
         runner.catch_up(end)
+        store.close()  # which waits for the search index
         elapsed = time.perf_counter() - started
-        store.close()
         feed.close()
     finally:
         server.stop()

@@ -37,6 +37,13 @@ def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
     row = changes.records.conversations.get(id) or before.conversations[id]
     changes.records.conversations[id] = row
     match event:
+        case MessageAccepted():
+            row.last_seq = event.seq
+            if not event.private:
+                row.last_public_seq = event.seq
+            if event.author_kind is ActorKind.VISITOR:
+                row.unread_count += 1
+                changes.unsent.add((id, event.seq))
         case ReadCursorMoved(reader_kind=kind, seq=seq):
             if kind is ActorKind.VISITOR:
                 row.visitor_read_seq = max(row.visitor_read_seq, seq)
@@ -48,13 +55,6 @@ def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
             if kind is ActorKind.VISITOR:
                 row.visitor_delivered_seq = max(row.visitor_delivered_seq, seq)
             return
-        case MessageAccepted():
-            row.last_seq = event.seq
-            if not event.private:
-                row.last_public_seq = event.seq
-            if event.author_kind is ActorKind.VISITOR:
-                row.unread_count += 1
-                changes.unsent.add((id, event.seq))
         case ConversationAssigned(assignee_id=assignee_id):
             row.assignee_id = assignee_id
         case ConversationUnassigned():

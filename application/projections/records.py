@@ -26,8 +26,8 @@ class ConversationRecord(msgspec.Struct):
     visitor_delivered_seq: int = 0
 
 
-class MessageRecord(msgspec.Struct):
-    """A row of `messages`."""
+class MessageRecord(msgspec.Struct, gc=False):
+    """A row of `messages`; there are many, and none is in a cycle."""
 
     conversation_id: str
     seq: int

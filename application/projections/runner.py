@@ -22,7 +22,9 @@ from domain.errors import Conflict, Unavailable
 
 _log = structlog.get_logger(__name__)
 
-BATCH_EVENTS: Final = 5_000
+BATCH_EVENTS: Final = 20_000
+"""Rows of conversations are written, and the search index merged, once a batch: large ones cost
+less. A projector that has caught up takes what there is."""
 _FIRST_RETRY_S: Final = 0.1
 _LAST_RETRY_S: Final = 5.0
 
@@ -157,7 +159,10 @@ def fold(events: Sequence[RecordedEvent], load: Callable[[Keys], Records]) -> Ch
         load: Gives those of the named rows that exist.
     """
     changes = Changes()
-    envelopes: list[tuple[RecordedEvent, Envelope, Any]] = []
+    # Three lists, because a tuple for each event is work for the garbage collector.
+    opened: list[RecordedEvent] = []
+    envelopes: list[Envelope] = []
+    projections: list[Any] = []
     keys = Keys()
     for recorded in events:
         projection = PROJECTIONS.get(recorded.stream.partition("-")[0])
@@ -169,9 +174,11 @@ def fold(events: Sequence[RecordedEvent], load: Callable[[Keys], Records]) -> Ch
             changes.parked.append(_parked(recorded, error))
             continue
         projection.keys(envelope, keys)
-        envelopes.append((recorded, envelope, projection))
+        opened.append(recorded)
+        envelopes.append(envelope)
+        projections.append(projection)
     before = load(keys)
-    for recorded, envelope, projection in envelopes:
+    for recorded, envelope, projection in zip(opened, envelopes, projections, strict=True):
         try:
             projection.apply(envelope, before, changes)
         except Exception as error:  # noqa: BLE001 - parked with its error, and shown

@@ -23,12 +23,13 @@ from application.projections.records import (
 )
 from domain.errors import Conflict, Unavailable
 from infrastructure.postgres import schema
-from infrastructure.postgres.search import vector
+from infrastructure.postgres.copying import MESSAGE_COLUMNS, Row, copy_new, upsert
+from infrastructure.postgres.search import VectorTooLong, vector
+from infrastructure.postgres.search_index import PENDING_LIST_LIMIT, SearchIndexMerger
 
 TRACKING_NAME: Final = "views"
 CONNECT_TIMEOUT_S: Final = 2
 
-_MESSAGE_COLUMNS: Final = (*MessageRecord.__struct_fields__, "search")
 _CONTACT_COLUMNS: Final = (*ContactRecord.__struct_fields__, "search")
 
 _REFUSED: Final = (
@@ -36,6 +37,8 @@ _REFUSED: Final = (
     psycopg.IntegrityError,
     psycopg.errors.ProgramLimitExceeded,  # an OperationalError, and yet of the data: too long
     UnicodeEncodeError,
+    OverflowError,
+    VectorTooLong,
 )
 _DOWN: Final = (
     psycopg.OperationalError,
@@ -45,8 +48,6 @@ _DOWN: Final = (
     psycopg.errors.InvalidSchemaName,
 )
 
-Row = Sequence[Any]
-
 
 class PostgresProjectionStore:
     """The active schema, or a named one while it is being rebuilt."""
@@ -54,6 +55,7 @@ class PostgresProjectionStore:
     def __init__(self, url: str, schema_name: str | None = None) -> None:
         self._url = url
         self._fixed = schema_name
+        self._merger = SearchIndexMerger(url, CONNECT_TIMEOUT_S)
         self._connection: schema.Connection | None = None
         self._name = ""
 
@@ -89,41 +91,20 @@ class PostgresProjectionStore:
     def commit(self, changes: Changes, after: int, position: int) -> None:
         """As `ProjectionStore.commit`."""
         records = changes.records
-        new = [records.messages[key] for key in changes.new_messages]
+        # In the order of the log: neighbours on a page are neighbours in time.
+        new = [row for key, row in records.messages.items() if key in changes.new_messages]
         changed = [row for key, row in records.messages.items() if key not in changes.new_messages]
-        with self._session() as connection, connection.transaction():
-            self._track(connection, after, Tracking(TRACKING_NAME, position))
-            _copy(connection, "messages", _MESSAGE_COLUMNS, map(_message_row, new))
-            if changed:
-                _upsert(
-                    connection,
-                    "messages",
-                    _MESSAGE_COLUMNS,
-                    map(_message_row, changed),
-                    key=("conversation_id", "seq"),
-                )
-            for table, rows in (
-                ("conversations", records.conversations),
-                ("agents", records.agents),
-                ("api_keys", records.api_keys),
-            ):
-                if rows:
-                    values = list(rows.values())
-                    columns = values[0].__struct_fields__
-                    _upsert(connection, table, columns, map(msgspec.structs.astuple, values))
-            if records.contacts:
-                contacts = map(_contact_row, records.contacts.values())
-                _upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
-            if changes.recount_unread:
-                _recount(connection, changes)
-            for parked in changes.parked:
-                connection.execute(
-                    "INSERT INTO parked_events VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    (*msgspec.structs.astuple(parked), time.time_ns() // 1000),
-                )
+        with self._session() as connection:
+            self._merger.check()
+            with connection.transaction():
+                self._track(connection, after, Tracking(TRACKING_NAME, position))
+                vector_bytes = copy_new(connection, new)
+                _write(connection, changes, changed)
+            self._merger.wrote(self._name, vector_bytes)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connections, once the search index has been merged."""
+        self._merger.close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -138,6 +119,7 @@ class PostgresProjectionStore:
                 )
                 # The views can be rebuilt from the log: the log is what must not lose a second.
                 self._connection.execute("SET synchronous_commit TO off")
+                self._connection.execute(f"SET gin_pending_list_limit TO '{PENDING_LIST_LIMIT}'")
                 self._name = ""
             self._follow_switch(self._connection)
             yield self._connection
@@ -196,45 +178,38 @@ def _messages(
     return {(row[0], row[1]): MessageRecord(*row) for row in rows}
 
 
-def _copy(
-    connection: schema.Connection, table: str, columns: Sequence[str], rows: Iterable[Row]
+def _write(
+    connection: schema.Connection, changes: Changes, changed: Sequence[MessageRecord]
 ) -> None:
-    query = sql.SQL("COPY {} ({}) FROM STDIN").format(
-        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
-    )
-    with connection.cursor() as cursor, cursor.copy(query) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _upsert(
-    connection: schema.Connection,
-    table: str,
-    columns: Sequence[str],
-    rows: Iterable[Row],
-    key: Sequence[str] = ("id",),
-) -> None:
-    staging = f"staging_{table}"
-    connection.execute(
-        sql.SQL(
-            "CREATE TEMP TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-        ).format(sql.Identifier(staging), sql.Identifier(table))
-    )
-    _copy(connection, staging, columns, rows)
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    updates = sql.SQL(", ").join(
-        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(c)) for c in columns if c not in key
-    )
-    connection.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
-            sql.Identifier(table),
-            names,
-            names,
-            sql.Identifier(staging),
-            sql.SQL(", ").join(map(sql.Identifier, key)),
-            updates,
+    """All of a batch but its tracking row and its new messages."""
+    records = changes.records
+    if changed:
+        upsert(
+            connection,
+            "messages",
+            MESSAGE_COLUMNS,
+            map(_message_row, changed),
+            key=("conversation_id", "seq"),
         )
-    )
+    for table, rows in (
+        ("conversations", records.conversations),
+        ("agents", records.agents),
+        ("api_keys", records.api_keys),
+    ):
+        if rows:
+            values = list(rows.values())
+            columns = values[0].__struct_fields__
+            upsert(connection, table, columns, map(msgspec.structs.astuple, values))
+    if records.contacts:
+        contacts = map(_contact_row, records.contacts.values())
+        upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
+    if changes.recount_unread:
+        _recount(connection, changes)
+    for parked in changes.parked:
+        connection.execute(
+            "INSERT INTO parked_events VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (*msgspec.structs.astuple(parked), time.time_ns() // 1000),
+        )
 
 
 def _recount(connection: schema.Connection, changes: Changes) -> None:

@@ -131,8 +131,13 @@ def _new_schema(url: str) -> str:
 
 @pytest.mark.parametrize(
     ("seq", "content"),
-    [(2, "a NUL \\u0000 inside"), (2**31, "a seq that is no integer of Postgres")],
-    ids=["NUL", "out of range"],
+    [
+        (2, "a NUL \\u0000 inside"),
+        (2**31, "a seq that is no integer of Postgres"),
+        (2**32 + 2, "a seq whose lower half is one"),
+        (2, " ".join(f"w{n:06}" for n in range(160_000))),
+    ],
+    ids=["NUL", "out of range", "in range when cut", "too many lexemes"],
 )
 def test_an_event_that_postgres_refuses_is_parked_and_the_others_are_stored(
     feed: FakeFeed,

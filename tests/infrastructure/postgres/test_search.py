@@ -8,7 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infrastructure.postgres.embedded import EmbeddedPostgres
-from infrastructure.postgres.search import MAX_QUERY_TOKENS, query, vector
+from infrastructure.postgres.search import (
+    MAX_QUERY_TOKENS,
+    VectorTooLong,
+    binary_vector,
+    query,
+    vector,
+)
 
 
 def _lexemes(text: str) -> set[str]:
@@ -27,6 +33,8 @@ def _lexemes(text: str) -> set[str]:
         ("カード한국", {"カー", "ード", "ド한", "한국", "국"}),
         ("a@b.cn", {"a", "b", "cn"}),
         ("Straße Ünïcode", {"straße", "ünïcode"}),
+        ("a" * 70 + " é" + "b" * 70, {"a" * 64, "é" + "b" * 63}),
+        ("a" * 70 + "-" + "b" * 70, {"a" * 64, "b" * 64}),
         ("", set()),
         ("?!…📦", set()),
     ],
@@ -83,6 +91,29 @@ def test_postgres_takes_every_vector_and_query_and_a_text_is_found_by_itself(
         "SELECT %s::tsvector @@ %s::tsquery", (vector(f"{before} {text} {after}"), wanted)
     ).fetchone()
     assert row == ((True,) if wanted else (None,))
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=_TEXTS)
+def test_a_vector_in_binary_is_the_same_vector(connection: psycopg.Connection, text: str) -> None:
+    with connection.transaction():
+        connection.execute("CREATE TEMP TABLE vectors (v tsvector) ON COMMIT DROP")
+        with connection.cursor().copy("COPY vectors FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["bytea"])
+            copy.write_row((binary_vector(text),))
+        row = connection.execute(
+            "SELECT v = %(v)s::tsvector, v::text = (%(v)s::tsvector)::text FROM vectors",
+            {"v": vector(text)},
+        ).fetchone()
+    assert row == (True, True)
+
+
+def test_a_vector_that_postgres_would_refuse_is_not_made() -> None:
+    binary_vector(" ".join(f"w{n:06}" for n in range(100_000)))
+    with pytest.raises(VectorTooLong):
+        binary_vector(" ".join(f"w{n:06}" for n in range(200_000)))
 
 
 @settings(
