@@ -1,5 +1,7 @@
 """Batches, exactly once, parking and outages, over a feed and a store in memory."""
 
+import gc
+
 import pytest
 
 from application.projections.runner import ProjectionRunner
@@ -173,3 +175,13 @@ def test_catching_up_reports_its_progress_and_fails_while_the_database_is_down(
     store.outages = 1
     with pytest.raises(Unavailable):
         ProjectionRunner(feed, store).catch_up(5)
+
+
+def test_garbage_is_collected_again_after_a_batch_that_failed(
+    feed: FakeFeed, history: History, store: FakeProjectionStore
+) -> None:
+    history.visitor_says("c1", "hello")
+    store.outages = 1
+    with pytest.raises(Unavailable):
+        ProjectionRunner(feed, store).step()
+    assert gc.isenabled()
