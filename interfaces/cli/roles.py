@@ -52,7 +52,8 @@ def _run(role: str, settings: Settings) -> int:
         case "core":
             return core.run(settings, _open_core(settings))
         case "web":
-            return web.run(settings, create_app(bootstrap.web_dependencies(settings)))
+            dependencies = bootstrap.web_dependencies(settings)
+            return web.run(settings, create_app(dependencies), dependencies)
         case "projector":
             return projector.run(bootstrap.projector(settings))
         case _:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from interfaces.http import problems, websocket
+from interfaces.http import problems
 from interfaces.http.dependencies import WebDependencies
 from interfaces.http.metrics import HttpStats
 from interfaces.http.middleware import RequestMiddleware
@@ -86,5 +86,4 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.include_router(api)
     app.include_router(operations.router)
     app.include_router(pages.router)
-    app.include_router(websocket.router)
     return app

@@ -135,7 +135,12 @@ async def authenticated(connection: HTTPConnection) -> Principal:
 
 def bearer(connection: HTTPConnection) -> str | None:
     """The token of the Authorization header (RFC 6750 section 2.1)."""
-    scheme, _, value = connection.headers.get("authorization", "").partition(" ")
+    return bearer_token(connection.headers.get("authorization", ""))
+
+
+def bearer_token(header: str) -> str | None:
+    """The token in an Authorization header's value; None: there is none of this scheme."""
+    scheme, _, value = header.partition(" ")
     return value.strip() if scheme.lower() == "bearer" and value.strip() else None
 
 

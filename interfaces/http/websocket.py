@@ -1,277 +1,274 @@
-"""`/ws` on uvicorn's WebSocket: carries the session logic of `interfaces.gateway`."""
+"""`/ws` in uvicorn's event loop: handshake, frames and keepalive of one connection.
+
+uvicorn hands an upgrade request over to this protocol instead of one of its own: through ASGI a
+message passes a queue, a task and four wrappers each way, which took two thirds of the web role's
+time. The rules of frames are in `interfaces.gateway.protocol`, those of the session in
+`interfaces.gateway.connection`.
+"""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final, cast
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
-from fastapi import APIRouter
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
-from application.ports.core import Receipt, Request
-from application.queries.core import Principal
-from domain.errors import ConversationNotFound, KefuError, Unauthenticated
-from interfaces.gateway import frames
-from interfaces.gateway.inbox import Inbox
-from interfaces.gateway.session import (
-    CLOSE_TRY_AGAIN,
-    CLOSE_UNAUTHENTICATED,
-    Close,
-    Effect,
-    Execute,
-    Follow,
-    FollowInbox,
-    Reply,
-    Session,
-    Tell,
-    Unfollow,
-)
-from interfaces.gateway.subscription import Subscription
-from interfaces.http.authentication import bearer
+from domain.errors import KefuError, Unauthenticated
+from interfaces.gateway import protocol
+from interfaces.gateway.connection import ROOM_BYTES, Connection
+from interfaces.gateway.session import CLOSE_TRY_AGAIN, CLOSE_UNAUTHENTICATED
+from interfaces.http.authentication import bearer_token
 from interfaces.http.dependencies import WebDependencies
 from interfaces.http.problems import from_error
-from interfaces.shapes import message as message_shape
 
 _log = structlog.get_logger(__name__)
 
-SUBPROTOCOL: Final = "kefu.v1"
+PATH: Final = "/ws"
+SUBPROTOCOL: Final = Subprotocol("kefu.v1")
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""Contract: a longer message is closed with 1009."""
+_CLOSE_GOING_AWAY: Final = 1012
+"""Service restart, in the IANA registry of close codes: come back in a moment."""
 _BEARER: Final = "bearer."
-_MAX_OUTPUT_BYTES: Final = 1024 * 1024
-_REPLAY_PAGE: Final = 200
-_REPLAY_BYTES: Final = 128 * 1024
-"""A replay waits while more than this is to be written, so that it never counts as too slow."""
 _CLOSE_S: Final = 2.0
-_VIEWS_WAIT_S: Final = 5.0
-
-router = APIRouter()
+_KEEPALIVE_S: Final = 20.0
 
 
-@router.websocket("/ws")
-async def websocket(socket: WebSocket) -> None:
-    """One connection. Any origin may connect: tokens are not ambient as cookies are."""
-    deps: WebDependencies = socket.app.state.dependencies
-    offered = [p.strip() for p in socket.headers.get("sec-websocket-protocol", "").split(",")]
-    subprotocol = SUBPROTOCOL if SUBPROTOCOL in offered else None
-    by_subprotocol = [p.removeprefix(_BEARER) for p in offered if p.startswith(_BEARER)]
-    secret = by_subprotocol[0] if by_subprotocol else bearer(socket)
-    try:
-        principal = await deps.authenticator.authenticate(
-            secret or socket.query_params.get("token", "")
-        )
-    except KefuError as error:
-        await _refuse(socket, error, subprotocol if by_subprotocol else None)
-        return
-    await socket.accept(subprotocol)
-    await _Connection(socket, deps, principal).run()
+def transport_for(dependencies: WebDependencies) -> Any:
+    """What uvicorn takes as its `ws` protocol class."""
+    return partial(WebSocketTransport, dependencies)
 
 
-async def _refuse(socket: WebSocket, error: KefuError, subprotocol: str | None) -> None:
-    """A browser learns nothing of a refused handshake, so whoever came by subprotocol, as browsers
-    do, is let in and told by a close code.
+class WebSocketTransport(asyncio.Protocol):
+    """One connection, from its upgrade request on; the `Wire` of a `Connection`.
+
+    Any origin may connect: a bearer token is not ambient as a cookie is.
     """
-    if subprotocol is None:
-        await socket.send_denial_response(from_error(error, "/ws"))
-        return
-    await socket.accept(subprotocol)
-    known = isinstance(error, Unauthenticated)
-    await socket.close(CLOSE_UNAUTHENTICATED if known else CLOSE_TRY_AGAIN, error.code)
 
-
-class _Connection:
-    """Performs a session's effects; one task reads, one writes."""
-
-    def __init__(self, socket: WebSocket, deps: WebDependencies, principal: Principal) -> None:
-        self.token_id = principal.token_id
-        self.subject_id = principal.actor.id
-        self._socket = socket
-        self._deps = deps
-        self._hub = deps.hub
-        self._session = Session(principal)
+    def __init__(
+        self, dependencies: WebDependencies, config: Any, server_state: Any, app_state: Any
+    ) -> None:
+        self._deps = dependencies
+        self._connections: set[Any] = server_state.connections
+        self._loop = asyncio.get_running_loop()
+        self._handshake: ServerProtocol | None = ServerProtocol(select_subprotocol=_select)
+        self._frames = protocol.WebSocketProtocol(MAX_FRAME_BYTES)
+        self._connection: Connection | None = None
+        self._authentication: asyncio.Task[None] | None = None
+        self._early = b""
+        """What a client sent before it was let in."""
         self._output: list[bytes] = []
         self._output_bytes = 0
-        self._wake = asyncio.Event()
-        self._closing: Close | None = None
-        self._subscriptions: dict[str, Subscription] = {}
-        self._replays: dict[Subscription, asyncio.Task[None]] = {}
-        self._room = asyncio.Event()
-        """Set while there is little to write: a replay may go on."""
-        self._room.set()
-        self._inbox = Inbox(self.emit, self._room.is_set)
-        self._ended = asyncio.Event()
+        self._paused = False
+        self._closing = False
+        self._late_bytes = 0
+        self._heard = True
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def run(self) -> None:
-        """Until either side closes."""
-        loop = asyncio.get_running_loop()
-        self._hub.join(self)
-        expiry = self._watch_expiry(loop)
-        reader = asyncio.create_task(self._read())
-        writer = asyncio.create_task(self._write())
-        ended = asyncio.create_task(self._ended.wait())
-        try:
-            await asyncio.wait((reader, ended), return_when=asyncio.FIRST_COMPLETED)
-            if self._closing is not None:
-                # The close frame goes out behind what is being written. A client that reads
-                # nothing would hold that up for ever: then the connection is just dropped.
-                await asyncio.wait((writer,), timeout=_CLOSE_S)
-        finally:
-            if expiry is not None:
-                expiry.cancel()
-            for conversation_id in list(self._subscriptions):
-                self._unfollow(conversation_id)
-            self._hub.leave(self)
-            for task in (reader, writer, ended):
-                task.cancel()
-        if reader.done() and not reader.cancelled():
-            reader.result()
+    # asyncio.Protocol, and `shutdown`, which uvicorn calls when it stops.
 
-    def emit(self, frame: bytes) -> None:
-        """As `Listener.emit`."""
-        if self._closing is not None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of asyncio.Transport and are none.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=ROOM_BYTES)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        for waiting in (self._timer, self._authentication):
+            if waiting is not None:
+                waiting.cancel()
+        if self._connection is not None:
+            self._connection.lost()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._connection is not None:
+            self._connection.drained()
+
+    def shutdown(self) -> None:
+        if self._connection is not None:
+            self._connection.end(_CLOSE_GOING_AWAY, "kefu restarts; come back in a moment")
+        else:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        if self._closing:
+            # For the close frame's answer; a client that goes on all the same is cut off.
+            self._late_bytes += len(data)
+            if self._late_bytes > MAX_FRAME_BYTES:
+                self._transport.abort()
+            else:
+                self._take(data)
+        elif self._connection is not None:
+            self._take(data)
+        elif self._handshake is not None:
+            self._shake_hands(self._handshake, data)
+        else:
+            self._early += data
+            if len(self._early) > MAX_FRAME_BYTES:
+                self._transport.abort()
+
+    # Wire.
+
+    def write(self, frame: bytes) -> int:
+        if not self._output:
+            self._loop.call_soon(self._flush)
+        length = len(frame)
+        self._output += (protocol.text_header(length), frame)
+        self._output_bytes += length
+        if self._paused:
+            return self._output_bytes + self._transport.get_write_buffer_size()
+        return self._output_bytes
+
+    def close(self, code: int, reason: str) -> None:
+        """The close frame goes out behind what is being written. A client that reads nothing would
+        hold that up for ever: then the connection is just dropped.
+        """
+        if self._closing:
             return
-        self._output.append(frame)
-        self._output_bytes += len(frame)
-        if self._output_bytes > _MAX_OUTPUT_BYTES:
-            self.end(CLOSE_TRY_AGAIN, "too slow; come back and go on after your last seq")
-        elif self._output_bytes > _REPLAY_BYTES:
-            self._room.clear()
-        self._wake.set()
+        self._closing = True
+        self._send_now(protocol.close(code, reason))
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(_CLOSE_S, self._transport.abort)
 
-    def end(self, code: int, reason: str) -> None:
-        """As `Listener.end`."""
-        self._closing = self._closing or Close(code, reason)
-        self._wake.set()
-        self._ended.set()
+    def _flush(self) -> None:
+        output, self._output, self._output_bytes = self._output, [], 0
+        if output and not self._transport.is_closing():
+            self._transport.write(b"".join(output))
+        if not self._paused and self._connection is not None:
+            self._connection.drained()
 
-    async def _read(self) -> None:
-        stats, session = self._hub.stats, self._session
-        while self._closing is None:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
+    def _send_now(self, frame: bytes) -> None:
+        self._flush()
+        if not self._transport.is_closing():
+            self._transport.write(frame)
+
+    # Frames.
+
+    def _take(self, data: bytes) -> None:
+        connection = self._connection
+        for event in self._frames.receive(data):
+            if type(event) is str:
+                if connection is not None:
+                    connection.receive(event)
+            elif isinstance(event, protocol.Ping):
+                self._send_now(protocol.pong(event.payload))
+            elif isinstance(event, protocol.Closed):
+                if not self._closing:
+                    self._closing = True
+                    self._send_now(protocol.close(event.code))
+                self._transport.close()
+            elif isinstance(event, protocol.Violation):
+                self._violated(event)
+            elif isinstance(event, protocol.Binary) and connection is not None:
+                connection.receive_binary()
+
+    def _violated(self, event: protocol.Violation) -> None:
+        if self._connection is not None:
+            self._connection.end(event.code, event.reason)
+        else:
+            self._transport.abort()
+
+    def _keep_alive(self) -> None:
+        """A peer that says nothing is asked; one that does not answer has gone."""
+        if not self._heard:
+            self._transport.abort()
+            return
+        self._heard = False
+        self._send_now(protocol.ping())
+        self._timer = self._loop.call_later(_KEEPALIVE_S, self._keep_alive)
+
+    # Handshake.
+
+    def _shake_hands(self, handshake: ServerProtocol, data: bytes) -> None:
+        handshake.receive_data(data)
+        for event in handshake.events_received():
+            if isinstance(event, Request):
+                self._requested(handshake, event)
                 return
-            stats.frames_in += 1
-            text = message.get("text")
-            self._perform(session.receive(text) if text is not None else session.receive_binary())
+        if handshake.parser_exc is not None:
+            self._transport.abort()
 
-    async def _write(self) -> None:
-        stats = self._hub.stats
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            output, self._output = self._output, []
-            try:
-                for frame in output:
-                    await self._socket.send_text(frame.decode())
-                    self._output_bytes -= len(frame)
-                stats.frames_out += len(output)
-                if self._output_bytes <= _REPLAY_BYTES:
-                    self._room.set()
-                    self._inbox.resume()
-                if self._closing is not None:
-                    await self._close(self._closing)
-                    return
-            except (WebSocketDisconnect, RuntimeError):
-                return  # the reader sees the disconnect and cleans up
-
-    async def _close(self, close: Close) -> None:
-        self._hub.stats.errors[str(close.code)] += 1
-        try:
-            await self._socket.close(close.code, close.reason)
-        except RuntimeError:
-            return  # the client was first
-
-    def _perform(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
-                case Execute():
-                    self._execute(effect)
-                case Reply(frame=frame):
-                    self.emit(frame)
-                case Follow():
-                    self._follow(effect)
-                case Unfollow(conversation_id=conversation_id):
-                    self._unfollow(conversation_id)
-                case FollowInbox():
-                    self._hub.subscribe_inbox(self._inbox, self)
-                case Tell(conversation_id=conversation_id, frame=frame):
-                    self._hub.tell(conversation_id, frame, self)
-                case Close():
-                    self.end(effect.code, effect.reason)
-
-    def _execute(self, effect: Execute) -> None:
-        actor = self._session.principal.actor
-        request = Request(effect.command, actor, effect.ref or "cursor")
-        try:
-            self._deps.core.submit(request, partial(self._executed, effect))
-        except KefuError as error:
-            self._executed(effect, error)
-
-    def _executed(self, effect: Execute, outcome: Receipt | KefuError) -> None:
-        if isinstance(outcome, KefuError):
-            self._hub.stats.errors[outcome.code] += 1
-        self._perform(self._session.executed(effect, outcome))
-
-    def _follow(self, effect: Follow) -> None:
-        self._unfollow(effect.conversation_id)
-        subscription = Subscription(
-            effect.conversation_id, effect.after_seq, self.emit, staff=self._session.staff
-        )
-        self._subscriptions[effect.conversation_id] = subscription
-        upto = self._hub.subscribe(subscription, self)
-        task = asyncio.create_task(self._replay(subscription, upto))
-        self._replays[subscription] = task
-        task.add_done_callback(lambda _: self._replays.pop(subscription, None))
-
-    def _unfollow(self, conversation_id: str) -> None:
-        subscription = self._subscriptions.pop(conversation_id, None)
-        if subscription is not None:
-            self._hub.unsubscribe(subscription)
-            replay = self._replays.pop(subscription, None)
-            if replay is not None and replay is not asyncio.current_task():
-                replay.cancel()
-
-    async def _replay(self, subscription: Subscription, upto: int) -> None:
-        views, id = self._deps.views, subscription.conversation_id
-        try:
-            await views.wait_for(upto, _VIEWS_WAIT_S)
-            if self._session.staff and await views.conversation(id) is None:
-                raise ConversationNotFound(id)
-            while True:
-                rows = await views.messages(
-                    id,
-                    after_seq=subscription.last_seq,
-                    limit=_REPLAY_PAGE,
-                    include_private=subscription.staff,
-                )
-                for row in rows:
-                    await self._room.wait()
-                    frame = frames.encode({"type": "message", **message_shape(row)})
-                    subscription.replayed(row.seq, frame)
-                if len(rows) < _REPLAY_PAGE:
-                    break
-        except KefuError as error:
-            if self._subscriptions.get(id) is subscription:
-                self._unfollow(id)
-                self._session.following.discard(id)
-            self.emit(frames.error(error.code, error.detail))
+    def _requested(self, handshake: ServerProtocol, request: Request) -> None:
+        response = handshake.accept(request)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._respond(handshake, response)
             return
-        subscription.finish_replay()
-        self.emit(
-            frames.encode(
-                {
-                    "type": "subscribed",
-                    "conversation_id": id,
-                    "last_seq": subscription.last_seq,
-                }
-            )
-        )
+        url = urlsplit(request.path)
+        if url.path != PATH:
+            self._respond(handshake, handshake.reject(HTTPStatus.NOT_FOUND, f"Use {PATH}.\n"))
+            return
+        self._handshake = None
+        offered = [
+            one.strip()
+            for header in request.headers.get_all("Sec-WebSocket-Protocol")
+            for one in header.split(",")
+        ]
+        by_subprotocol = [p.removeprefix(_BEARER) for p in offered if p.startswith(_BEARER)]
+        by_header = bearer_token(request.headers.get("Authorization", ""))
+        by_query = parse_qs(url.query).get("token", [""])[0]
+        secret = by_subprotocol[0] if by_subprotocol else by_header or by_query
+        # A browser learns nothing of a refused handshake, so whoever came by subprotocol, as
+        # browsers do, is let in and told by a close code.
+        browser = bool(by_subprotocol) and SUBPROTOCOL in offered
+        work = self._let_in(handshake, response, secret, browser)
+        self._authentication = asyncio.create_task(work)
 
-    def _watch_expiry(self, loop: asyncio.AbstractEventLoop) -> asyncio.TimerHandle | None:
-        expires_us = self._session.principal.expires_us
-        if expires_us is None:
-            return None
-        seconds = (expires_us - self._deps.clock.now_us()) / 1e6
-        # A timer of more than a day is set again by the reconnect that comes before it.
-        return loop.call_later(
-            min(max(seconds, 0), 86400),
-            lambda: self.end(CLOSE_UNAUTHENTICATED, "token-expired") if seconds <= 86400 else None,
-        )
+    async def _let_in(
+        self, handshake: ServerProtocol, response: Response, secret: str, browser: bool
+    ) -> None:
+        try:
+            principal = await self._deps.authenticator.authenticate(secret)
+        except KefuError as error:
+            if not browser:
+                self._respond(handshake, _refusal(error))
+                return
+            self._respond(handshake, response)
+            known = isinstance(error, Unauthenticated)
+            self.close(CLOSE_UNAUTHENTICATED if known else CLOSE_TRY_AGAIN, error.code)
+            return
+        except Exception:  # noqa: BLE001 - a task has no caller: the client is told, and the log says why
+            _log.exception("websocket.handshake_failed")
+            self._respond(handshake, handshake.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "\n"))
+            return
+        self._respond(handshake, response)
+        self._connection = Connection(self, self._deps, principal)
+        self._timer = self._loop.call_later(_KEEPALIVE_S, self._keep_alive)
+        early, self._early = self._early, b""
+        if early:
+            self._take(early)
+
+    def _respond(self, handshake: ServerProtocol, response: Response) -> None:
+        self._handshake = None
+        handshake.send_response(response)
+        self._transport.write(b"".join(handshake.data_to_send()))
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._closing = True
+            self._transport.close()
+
+
+def _select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+
+
+def _refusal(error: KefuError) -> Response:
+    """The problem document, as any route would answer it."""
+    problem = from_error(error, PATH)
+    headers = Headers(problem.headers.items())
+    status = HTTPStatus(problem.status_code)
+    return Response(status.value, status.phrase, headers, bytes(problem.body))

@@ -14,6 +14,7 @@ from domain.actors import SYSTEM, ActorKind
 from domain.contact.contact import contact_id as contact_id_of
 from domain.errors import Forbidden, InvalidInput, Unauthenticated
 from domain.text import clean_line
+from interfaces.http import websocket
 from interfaces.http.authentication import authenticated, bearer, public
 from interfaces.http.dependencies import Deps, WebDependencies
 from interfaces.http.models import ContactClaim, SessionAnswer, StartSession
@@ -45,7 +46,9 @@ async def start_session(
     secret = deps.ids.secret()
     command = await _command(deps, request, body, token_id(secret))
     receipt = await deps.core.execute(CoreRequest(command, SYSTEM, request.state.correlation_id))
-    url = request.url_for("websocket").replace(query="")
+    base = request.base_url
+    scheme = "wss" if base.scheme == "https" else "ws"
+    url = base.replace(scheme=scheme, path=base.path.rstrip("/") + websocket.PATH)
     return {"token": secret, **receipt.result, "ws_url": str(url)}
 
 

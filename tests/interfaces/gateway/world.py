@@ -32,7 +32,7 @@ from interfaces.http.app import create_app
 from interfaces.http.authentication import Authenticator
 from interfaces.http.dependencies import WebDependencies
 from interfaces.settings import load
-from interfaces.workers.web import MAX_FRAME_BYTES
+from interfaces.workers.web import configuration
 from tests.interfaces.gateway.memory_views import MemoryViews
 
 WAIT_S = 10.0
@@ -140,22 +140,21 @@ class World:
         self.hub = LiveHub(LogReader(directory / "log"), views, self.authenticator)
         ids: Any = self.ids
         passwords: Any = None
-        self.app = create_app(
-            WebDependencies(
-                settings=load({}, data_dir=directory),
-                core=core,
-                views=views,
-                feed=LogReader(directory / "log"),
-                hub=self.hub,
-                authenticator=self.authenticator,
-                clock=self.clock,
-                ids=ids,
-                passwords=passwords,
-                widget_secret=b"secret",
-                gather_metrics=lambda: b"",
-                resources=(),
-            )
+        self.dependencies = WebDependencies(
+            settings=load({}, data_dir=directory),
+            core=core,
+            views=views,
+            feed=LogReader(directory / "log"),
+            hub=self.hub,
+            authenticator=self.authenticator,
+            clock=self.clock,
+            ids=ids,
+            passwords=passwords,
+            widget_secret=b"secret",
+            gather_metrics=lambda: b"",
+            resources=(),
         )
+        self.app = create_app(self.dependencies)
         self.port = 0
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -164,17 +163,7 @@ class World:
         """Listen on a free port, with the settings of `interfaces.workers.web`."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(
-            self.app,
-            loop="none",
-            http="httptools",
-            ws="websockets-sansio",
-            ws_max_size=MAX_FRAME_BYTES,
-            ws_per_message_deflate=False,
-            access_log=False,
-            log_config=None,
-            timeout_graceful_shutdown=2,
-        )
+        config = configuration(self.app, self.dependencies, loop="none")
         self._server = uvicorn.Server(config)
         # The test runner's own handling of signals stays.
         self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]

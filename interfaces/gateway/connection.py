@@ -1,0 +1,232 @@
+"""One connection: performs its session's effects on hub, core and views.
+
+What carries the bytes is a `Wire`. Nothing here blocks; a replay is a task.
+"""
+
+import asyncio
+from functools import partial
+from typing import Any, Final, Protocol
+
+from application.ports.core import Receipt, Request
+from application.ports.system import Clock
+from application.ports.views import Views
+from application.queries.core import Principal
+from domain.errors import ConversationNotFound, KefuError
+from interfaces.gateway import frames
+from interfaces.gateway.hub import LiveHub
+from interfaces.gateway.inbox import Inbox
+from interfaces.gateway.session import (
+    CLOSE_TRY_AGAIN,
+    CLOSE_UNAUTHENTICATED,
+    Close,
+    Effect,
+    Execute,
+    Follow,
+    FollowInbox,
+    Reply,
+    Session,
+    Tell,
+    Unfollow,
+)
+from interfaces.gateway.subscription import Subscription
+from interfaces.shapes import message as message_shape
+
+MAX_OUTPUT_BYTES: Final = 1024 * 1024
+"""That may wait for a client; beyond it the connection is closed."""
+ROOM_BYTES: Final = 128 * 1024
+"""A replay waits while more than this is to be written, so that it never counts as too slow."""
+_REPLAY_PAGE: Final = 200
+_VIEWS_WAIT_S: Final = 5.0
+_DAY_S: Final = 86_400
+
+
+class Wire(Protocol):
+    """What carries a connection's frames."""
+
+    def write(self, frame: bytes) -> int:
+        """Queue a text frame; how many bytes wait for the client now."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send what is queued, then close."""
+
+
+class CommandSink(Protocol):
+    """Where commands go."""
+
+    def submit(self, request: Request, done: Any) -> None:
+        """As `CoreConnection.submit`."""
+
+
+class Services(Protocol):
+    """What a connection works on."""
+
+    @property
+    def hub(self) -> LiveHub: ...
+
+    @property
+    def core(self) -> CommandSink: ...
+
+    @property
+    def views(self) -> Views: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+
+class Connection:
+    """A listener of the hub. Call `lost` when the wire is gone, whoever ended it."""
+
+    def __init__(self, wire: Wire, services: Services, principal: Principal) -> None:
+        self.token_id = principal.token_id
+        self.subject_id = principal.actor.id
+        self._wire = wire
+        self._hub = services.hub
+        self._core = services.core
+        self._views = services.views
+        self._session = Session(principal)
+        self._ended = False
+        self._subscriptions: dict[str, Subscription] = {}
+        self._replays: dict[Subscription, asyncio.Task[None]] = {}
+        self._room = asyncio.Event()
+        """Set while there is little to write: a replay may go on."""
+        self._room.set()
+        self._inbox = Inbox(self.emit, self._room.is_set)
+        self._hub.join(self)
+        self._expiry = self._watch_expiry(principal.expires_us, services.clock)
+
+    def receive(self, text: str) -> None:
+        """A text message from the client."""
+        self._hub.stats.frames_in += 1
+        if not self._ended:
+            self._perform(self._session.receive(text))
+
+    def receive_binary(self) -> None:
+        """A binary message from the client."""
+        self._hub.stats.frames_in += 1
+        self._perform(self._session.receive_binary())
+
+    def emit(self, frame: bytes) -> None:
+        """As `Listener.emit`."""
+        if self._ended:
+            return
+        self._hub.stats.frames_out += 1
+        waiting = self._wire.write(frame)
+        if waiting > MAX_OUTPUT_BYTES:
+            self.end(CLOSE_TRY_AGAIN, "too slow; come back and go on after your last seq")
+        elif waiting > ROOM_BYTES:
+            self._room.clear()
+
+    def drained(self) -> None:
+        """The wire has little to write now."""
+        if not self._room.is_set():
+            self._room.set()
+            self._inbox.resume()
+
+    def end(self, code: int, reason: str) -> None:
+        """As `Listener.end`."""
+        if not self._ended:
+            self._ended = True
+            self._hub.stats.errors[str(code)] += 1
+            self._wire.close(code, reason)
+
+    def lost(self) -> None:
+        """The wire is gone."""
+        self._ended = True
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for conversation_id in list(self._subscriptions):
+            self._unfollow(conversation_id)
+        self._hub.leave(self)
+
+    def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Execute():
+                    self._execute(effect)
+                case Reply(frame=frame):
+                    self.emit(frame)
+                case Follow():
+                    self._follow(effect)
+                case Unfollow(conversation_id=conversation_id):
+                    self._unfollow(conversation_id)
+                case FollowInbox():
+                    self._hub.subscribe_inbox(self._inbox, self)
+                case Tell(conversation_id=conversation_id, frame=frame):
+                    self._hub.tell(conversation_id, frame, self)
+                case Close():
+                    self.end(effect.code, effect.reason)
+
+    def _execute(self, effect: Execute) -> None:
+        actor = self._session.principal.actor
+        request = Request(effect.command, actor, effect.ref or "cursor")
+        try:
+            self._core.submit(request, partial(self._executed, effect))
+        except KefuError as error:
+            self._executed(effect, error)
+
+    def _executed(self, effect: Execute, outcome: Receipt | KefuError) -> None:
+        if isinstance(outcome, KefuError):
+            self._hub.stats.errors[outcome.code] += 1
+        self._perform(self._session.executed(effect, outcome))
+
+    def _follow(self, effect: Follow) -> None:
+        self._unfollow(effect.conversation_id)
+        subscription = Subscription(
+            effect.conversation_id, effect.after_seq, self.emit, staff=self._session.staff
+        )
+        self._subscriptions[effect.conversation_id] = subscription
+        upto = self._hub.subscribe(subscription, self)
+        task = asyncio.create_task(self._replay(subscription, upto))
+        self._replays[subscription] = task
+        task.add_done_callback(lambda _: self._replays.pop(subscription, None))
+
+    def _unfollow(self, conversation_id: str) -> None:
+        subscription = self._subscriptions.pop(conversation_id, None)
+        if subscription is not None:
+            self._hub.unsubscribe(subscription)
+            replay = self._replays.pop(subscription, None)
+            if replay is not None and replay is not asyncio.current_task():
+                replay.cancel()
+
+    async def _replay(self, subscription: Subscription, upto: int) -> None:
+        views, id = self._views, subscription.conversation_id
+        try:
+            await views.wait_for(upto, _VIEWS_WAIT_S)
+            if self._session.staff and await views.conversation(id) is None:
+                raise ConversationNotFound(id)
+            while True:
+                rows = await views.messages(
+                    id,
+                    after_seq=subscription.last_seq,
+                    limit=_REPLAY_PAGE,
+                    include_private=subscription.staff,
+                )
+                for row in rows:
+                    await self._room.wait()
+                    frame = frames.encode({"type": "message", **message_shape(row)})
+                    subscription.replayed(row.seq, frame)
+                if len(rows) < _REPLAY_PAGE:
+                    break
+        except KefuError as error:
+            if self._subscriptions.get(id) is subscription:
+                self._unfollow(id)
+                self._session.following.discard(id)
+            self.emit(frames.error(error.code, error.detail))
+            return
+        subscription.finish_replay()
+        last_seq = subscription.last_seq
+        self.emit(
+            frames.encode({"type": "subscribed", "conversation_id": id, "last_seq": last_seq})
+        )
+
+    def _watch_expiry(self, expires_us: int | None, clock: Clock) -> asyncio.TimerHandle | None:
+        if expires_us is None:
+            return None
+        seconds = max(0.0, (expires_us - clock.now_us()) / 1e6)
+        loop = asyncio.get_running_loop()
+        if seconds > _DAY_S:  # looked at again then, by the wall clock as it is then
+            return loop.call_later(_DAY_S, self._expiry_in_sight, expires_us, clock)
+        return loop.call_later(seconds, self.end, CLOSE_UNAUTHENTICATED, "token-expired")
+
+    def _expiry_in_sight(self, expires_us: int, clock: Clock) -> None:
+        self._expiry = self._watch_expiry(expires_us, clock)
