@@ -9,12 +9,14 @@ evicts every cached state, since some may hold events that never became durable.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Container, Iterator
+from typing import Any, Final
+
+import msgspec
 
 from application.codec import Metadata, encode_metadata
 from application.commands.idempotency import complete_request, earlier_answer
-from application.commands.registry import HANDLERS
+from application.commands.registry import HANDLERS, NEW_STREAMS
 from application.commands.state_cache import StateCache
 from application.commands.stats import CommandStats
 from application.commands.unit_of_work import UnitOfWork
@@ -26,7 +28,7 @@ from application.queries.service import CoreQueries
 from domain.errors import Busy, KefuError, Unavailable
 
 DEFAULT_QUEUE_LIMIT: Final = 10_000
-_MAX_GROUP: Final = 2_000
+_MAX_GROUP: Final = 256
 _MAX_GROUPS_IN_FLIGHT: Final = 3
 _MAX_ATTEMPTS: Final = 3
 
@@ -35,14 +37,14 @@ Done = Callable[[Receipt | Exception], None]
 """Told what a command came to, once, in the event loop of the bus."""
 
 
-class _Pending(NamedTuple):
+class _Pending(msgspec.Struct, frozen=True, gc=False):
     request: Request
     done: Done
     submitted: float
     attempt: int
 
 
-class _Decided(NamedTuple):
+class _Decided(msgspec.Struct, frozen=True, gc=False):
     pending: _Pending
     answer: dict[str, Any]
     appends: list[StreamAppend]
@@ -147,10 +149,12 @@ class CommandBus:
     def _decide_queued(self) -> list[_Decided]:
         decided: list[_Decided] = []
         now_us = self._clock.now_us()
-        for _ in range(min(len(self._queue), _MAX_GROUP)):
-            pending = self._queue.popleft()
+        queue = self._queue
+        group = [queue.popleft() for _ in range(min(len(queue), _MAX_GROUP))]
+        absent = self._absent(group)
+        for pending in group:
             try:
-                answer, uow = self._decide(pending.request, now_us)
+                answer, uow = self._decide(pending.request, now_us, absent)
             except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
                 # A refusal, or a bug: it must not take the other commands of the group with it.
                 self._fail(pending, error)
@@ -161,8 +165,20 @@ class CommandBus:
         self.stats.queue_depth = len(self._queue)
         return decided
 
-    def _decide(self, request: Request, now_us: int) -> tuple[dict[str, Any], UnitOfWork]:
-        uow = UnitOfWork(self._store, self._cache, now_us)
+    def _absent(self, group: list[_Pending]) -> Container[str]:
+        """Streams that the group is about to begin and that are not in the store."""
+        wanted = []
+        for pending in group:
+            command = pending.request.command
+            name = NEW_STREAMS.get(type(command))
+            if name is not None:
+                wanted.append(name(command, pending.request.actor))
+        return self._store.absent(wanted) if wanted else ()
+
+    def _decide(
+        self, request: Request, now_us: int, absent: Container[str]
+    ) -> tuple[dict[str, Any], UnitOfWork]:
+        uow = UnitOfWork(self._store, self._cache, now_us, absent)
         key = request.idempotency
         answer = earlier_answer(uow, request, key) if key is not None else None
         if answer is None:
@@ -226,7 +242,7 @@ class CommandBus:
         pending = one.pending
         if pending.attempt >= _MAX_ATTEMPTS:
             raise failure
-        self._queue.append(pending._replace(attempt=pending.attempt + 1))
+        self._queue.append(msgspec.structs.replace(pending, attempt=pending.attempt + 1))
         self._wake.set()
 
     def _fail(self, pending: _Pending, error: Exception) -> None:

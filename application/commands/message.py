@@ -43,6 +43,12 @@ class RecallMessage(msgspec.Struct, frozen=True, tag=True):
     message_id: str
 
 
+def new_stream(command: SendMessage, actor: Actor) -> str:
+    """The stream that the message will begin, unless this is a retry."""
+    id = messages.message_id(command.conversation_id, actor, command.ref)
+    return messages.DECIDER.stream(id)
+
+
 def send_message(uow: UnitOfWork, command: SendMessage, actor: Actor) -> dict[str, Any]:
     """One atomic batch: the conversation accepts the message, the message is sent."""
     _require_sender(actor, command)

@@ -10,6 +10,11 @@ from domain.actors import Actor
 Handler = Callable[[UnitOfWork, Any, Actor], dict[str, Any]]
 """Stages events on the unit of work and returns the answer; raises a DomainError to refuse."""
 
+NEW_STREAMS: Final[Mapping[type, Callable[[Any, Actor], str]]] = {
+    message.SendMessage: message.new_stream,
+}
+"""The stream that a command most likely begins: a group's are looked for together."""
+
 HANDLERS: Final[Mapping[type, Handler]] = {
     message.SendMessage: message.send_message,
     message.EditMessage: message.edit_message,

@@ -5,14 +5,16 @@ because states may then hold events that never reached the disk.
 """
 
 from collections import OrderedDict
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import msgspec
 
 DEFAULT_CAPACITY: Final = 50_000
 """Entries a category; far above what one group commit can touch, so that a state whose events
 are still on their way to the disk is not dropped before they are there."""
 
 
-class CachedState(NamedTuple):
+class CachedState(msgspec.Struct, frozen=True, gc=False):
     """A state with the version of the last event folded into it."""
 
     version: int

@@ -1,7 +1,9 @@
 """What one command reads and wants to write, before any of it is written."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Container, Sequence
+from typing import Any, TypeVar
+
+import msgspec
 
 from application import codec
 from application.commands.state_cache import CachedState, StateCache
@@ -11,7 +13,7 @@ from domain.events import Decider, Event
 S = TypeVar("S")
 
 
-class StagedStream(NamedTuple):
+class StagedStream(msgspec.Struct, frozen=True, gc=False):
     """New events of one aggregate."""
 
     decider: Decider[Any]
@@ -26,9 +28,17 @@ class UnitOfWork:
     A command that raises leaves no trace: states go into the cache only by `commit_to_cache`.
     """
 
-    __slots__ = ("_answer_stream", "_cache", "_states", "_store", "now_us", "staged")
+    __slots__ = ("_absent", "_answer_stream", "_cache", "_states", "_store", "now_us", "staged")
 
-    def __init__(self, store: EventStore, cache: StateCache, now_us: int) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        cache: StateCache,
+        now_us: int,
+        absent: Container[str] = frozenset(),
+    ) -> None:
+        """Streams in `absent` are known not to be in the store."""
+        self._absent = absent
         self._store = store
         self._cache = cache
         self.now_us = now_us
@@ -47,7 +57,8 @@ class UnitOfWork:
         """Add events to what the command will append; none: nothing to do."""
         if not events:
             return
-        version, state = self._find(decider, id)
+        found = self._find(decider, id)
+        version, state = found.version, found.state
         evolve = decider.evolve
         for event in events:
             state = evolve(state, event)
@@ -68,15 +79,18 @@ class UnitOfWork:
         encode = codec.encode
         return [
             StreamAppend(
-                f"{decider.category}-{id}", version, [encode(event, metadata) for event in events]
+                f"{one.decider.category}-{one.id}",
+                one.expected_version,
+                [encode(event, metadata) for event in one.events],
             )
-            for decider, id, version, events in self.staged
+            for one in self.staged
         ]
 
     def commit_to_cache(self) -> None:
         """Let later commands see the new states; they are on their way to the disk."""
-        for decider, id, _, _ in self.staged:
-            self._cache.put(decider.category, id, self._states[decider.category, id])
+        for one in self.staged:
+            category = one.decider.category
+            self._cache.put(category, one.id, self._states[category, one.id])
 
     def _find(self, decider: Decider[Any], id: str) -> CachedState:
         key = (decider.category, id)
@@ -89,7 +103,10 @@ class UnitOfWork:
     def _read(self, decider: Decider[Any], id: str) -> CachedState:
         state = decider.initial(id)
         version = -1
-        for recorded in self._store.read_stream(decider.stream(id)):
+        stream = decider.stream(id)
+        if stream in self._absent:
+            return CachedState(version, state)
+        for recorded in self._store.read_stream(stream):
             state = decider.evolve(state, codec.decode(recorded.type, recorded.payload))
             version = recorded.version
         entry = CachedState(version, state)

@@ -7,7 +7,9 @@ Source: docs/formats/segment.md, ADR 0002.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from domain.errors import InfrastructureError
 
@@ -18,8 +20,11 @@ ANY_VERSION: Final = -2
 """Expected version: whatever the stream's version is."""
 
 
-class NewEvent(NamedTuple):
-    """An event that is not yet in the log."""
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event that is not yet in the log.
+
+    A struct, as the two below: it is made in a sixth of a named tuple's time.
+    """
 
     type: str
     """Stored name with its schema version, for example `conversation.message_accepted.v1`."""
@@ -27,7 +32,7 @@ class NewEvent(NamedTuple):
     metadata: bytes
 
 
-class StreamAppend(NamedTuple):
+class StreamAppend(msgspec.Struct, frozen=True, gc=False):
     """Events for one stream, with the version that the decision was based on."""
 
     stream: str
@@ -36,7 +41,7 @@ class StreamAppend(NamedTuple):
     events: Sequence[NewEvent]
 
 
-class RecordedEvent(NamedTuple):
+class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as it stands in the log."""
 
     position: int
@@ -115,6 +120,10 @@ class EventStore(Protocol):
 
     def stream_version(self, stream: str) -> int:
         """Version of the stream's last durable event; `NO_STREAM` if there is none."""
+        ...
+
+    def absent(self, streams: Sequence[str]) -> set[str]:
+        """Those of the streams that have no durable event; cheaper for many than one by one."""
         ...
 
     def read(self, after: int, limit: int) -> list[RecordedEvent]:

@@ -1,6 +1,7 @@
 """Message: identity, state, fold and decisions."""
 
 import hashlib
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -36,7 +37,11 @@ def message_id(conversation_id: str, author: Actor, ref: str) -> str:
     The same conversation, sender and ref give the same id for ever; see ADR 0003.
     A UUID of version 8 (RFC 9562 section 5.8) over SHA-256.
     """
-    name = "\x00".join((conversation_id, author.kind.value, author.id, ref))
+    return _derive("\x00".join((conversation_id, author.kind, author.id, ref)))
+
+
+@lru_cache(maxsize=4_096)  # asked for twice: to look for a group's retries, and to decide
+def _derive(name: str) -> str:
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     # On the path of every message: uuid.UUID would cost three times as much as the hash.
     variant = _VARIANT[digest[16]]

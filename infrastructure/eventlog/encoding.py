@@ -39,7 +39,8 @@ def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
         raise ValueError(f"a batch has 1 to {MAX_STREAMS_PER_BATCH} streams, not {len(batch)}")
     count = size = 0
     types = _type_bytes
-    for stream, _, events in batch:
+    for append in batch:
+        stream, events = append.stream, append.events
         number = len(events)
         if not 1 <= number <= MAX_EVENTS_PER_STREAM:
             raise ValueError(
@@ -50,13 +51,14 @@ def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
             raise ValueError(f"a stream's name has 1 to {MAX_NAME_BYTES} bytes")
         count += number
         size += number * (RECORD_HEADER_BYTES + name_bytes)
-        for type_name, payload, metadata in events:
+        for event in events:
+            payload, metadata = event.payload, event.metadata
             if type(payload) is not bytes or type(metadata) is not bytes:
                 raise TypeError("payload and metadata of an event are bytes")
             length = len(payload) + len(metadata)
             if length > format.MAX_EVENT_BYTES:
                 raise ValueError(f"an event of {length} bytes; at most {format.MAX_EVENT_BYTES}")
-            size += length + len(types.get(type_name) or _encode_type(type_name))
+            size += length + len(types.get(event.type) or _encode_type(event.type))
     if size > MAX_BATCH_BYTES:
         raise ValueError(f"a batch of {size} bytes; at most {MAX_BATCH_BYTES}")
     return count, size
@@ -89,14 +91,16 @@ class GroupEncoder:
         pack = pack_record_header
         count = 0
         # The hottest loop of the log: what an append's events share is made once.
-        for (stream, _, events), version in zip(batch, firsts, strict=True):
+        for append, version in zip(batch, firsts, strict=True):
+            stream, events = append.stream, append.events
             name = stream.encode()
             name_length = len(name)
             number = len(events)
             runs.append((stream, version, number))
             count += number
             last_type = None
-            for type_name, payload, metadata in events:
+            for event in events:
+                type_name, payload, metadata = event.type, event.payload, event.metadata
                 if type_name is not last_type:
                     type_bytes = types.get(type_name) or _encode_type(type_name)
                     type_length = len(type_bytes)

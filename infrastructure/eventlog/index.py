@@ -150,6 +150,12 @@ class Index:
             run = _run_at_or_before(cursor, key, _NO_VERSION_AFTER)
         return run[0] + run[1] - 1 if run else -1
 
+    def absent(self, streams: Iterable[str]) -> list[str]:
+        """Those of the streams that it does not know."""
+        with self._env.begin(db=self._runs) as txn:
+            cursor = txn.cursor()
+            return [stream for stream in streams if not _seek_stream(cursor, stream_key(stream))]
+
     def runs(self, stream: str, after_version: int, limit: int | None) -> list[Run]:
         """Runs with events of the stream with `version > after_version`, in version order.
 

@@ -191,6 +191,10 @@ class EventLog:
         """As `EventStore.stream_version`."""
         return self._tail.last_version(stream)
 
+    def absent(self, streams: Sequence[str]) -> set[str]:
+        """As `EventStore.absent`."""
+        return self._tail.absent(streams)
+
     def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """As `EventStore.read`."""
         with self._reading:

@@ -6,6 +6,7 @@ the writer stops at `MAX_EVENTS`.
 """
 
 import threading
+from collections.abc import Iterable
 from typing import Final
 
 from infrastructure.eventlog.encoding import EncodedFrame
@@ -114,13 +115,31 @@ class StreamTail:
         runs += [run for run in newer if run[2] > last]
         return expand(runs, after_version, limit)
 
+    def absent(self, streams: Iterable[str]) -> set[str]:
+        """Those of the streams that have no durable event."""
+        with self._lock:
+            unknown = [stream for stream in streams if not self._holds(stream)]
+            flushes = self._flushes
+        missing = self._index.absent(unknown)
+        with self._lock:
+            if flushes == self._flushes:
+                found = {stream for stream in missing if not self._holds(stream)}
+                if len(self._absent) + len(found) > _MAX_ABSENT:
+                    self._absent.clear()
+                self._absent |= found
+                return found
+        # A flush came between: what was in memory then may be in the index now.
+        return {stream for stream in missing if self.last_version(stream) < 0}
+
+    def _holds(self, stream: str) -> bool:
+        before = self._before
+        return stream in self._now.streams or (before is not None and stream in before.streams)
+
     def _remember_absent(self, stream: str, flushes: int) -> None:
         """The index, asked after that many flushes, did not know the stream."""
         with self._lock:
-            if flushes != self._flushes or stream in self._now.streams:
+            if flushes != self._flushes or self._holds(stream):
                 return  # it may have come, and even have gone into the index, meanwhile
-            if self._before is not None and stream in self._before.streams:
-                return
             if len(self._absent) >= _MAX_ABSENT:
                 self._absent.clear()
             self._absent.add(stream)

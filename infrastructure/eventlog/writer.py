@@ -171,7 +171,8 @@ class LogWriter:
         versions = encoder.versions
         staged: dict[str, int] = {}
         firsts: list[int] = []
-        for stream, expected, events in batch:
+        for append in batch:
+            stream, expected = append.stream, append.expected_version
             actual = staged.get(stream)
             if actual is None:
                 actual = versions.get(stream)
@@ -180,7 +181,7 @@ class LogWriter:
             if expected != actual and expected != ANY_VERSION:
                 return WrongExpectedVersion(stream, expected, actual)
             firsts.append(actual + 1)
-            staged[stream] = actual + len(events)
+            staged[stream] = actual + len(append.events)
         versions.update(staged)
         return encoder.add(batch, firsts, size)
 

@@ -24,6 +24,10 @@ class CountingReads:
         self.streams.append(stream)
         return self._log.read_stream(stream, *args, **kwargs)
 
+    def absent(self, streams: Any) -> Any:
+        self.streams += streams
+        return self._log.absent(streams)
+
 
 async def test_a_new_message_is_looked_up_once(driver: Driver) -> None:
     """It is loaded to find a retry and staged to be sent; the index is asked for it once."""

@@ -47,6 +47,13 @@ class EventStoreContract:
                 await store.append([append("a", wrong, b"x")])
         assert store.stream_version("a") == 2
 
+    async def test_streams_without_an_event_are_absent(self, store: Any) -> None:
+        await store.append([append("there", ANY_VERSION, b"1")])
+        assert store.absent(["there", "not", "there", "nor"]) == {"not", "nor"}
+        assert store.absent([]) == set()
+        await store.append([append("not", NO_STREAM, b"1")])
+        assert store.absent(["there", "not", "nor"]) == {"nor"}
+
     async def test_a_stream_may_appear_twice_in_a_batch(self, store: Any) -> None:
         await store.append(
             [append("a", NO_STREAM, b"1"), append("b", NO_STREAM, b"2"), append("a", 0, b"3")]
