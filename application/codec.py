@@ -56,7 +56,7 @@ class UndecodableEvent(InfrastructureError):
     code = "undecodable-event"
 
 
-class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """Who caused an event, and in which chain of causes."""
 
     actor_kind: ActorKind

@@ -31,7 +31,7 @@ class Scope(StrEnum):
     MESSAGES_WRITE = "messages:write"
 
 
-class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
+class Actor(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An authenticated identity with what it may do."""
 
     kind: ActorKind

@@ -14,8 +14,12 @@ import msgspec
 S = TypeVar("S")
 
 
-class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
-    """Something that happened, in the past tense; immutable, stored for ever."""
+class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=False):
+    """Something that happened, in the past tense; immutable, stored for ever.
+
+    `gc=False` here and on other values: they are trees, no cycle can go through them, and the
+    garbage collector need not walk the thousands that are under way.
+    """
 
 
 def stored_name(event: type[Event] | Event) -> str:

@@ -18,7 +18,7 @@ from domain.errors import Forbidden, MessageNotFound, RefReused
 from domain.message import message as messages
 
 
-class SendMessage(msgspec.Struct, frozen=True, tag=True):
+class SendMessage(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Say something in a conversation. Answer: `message_id`, `seq`."""
 
     conversation_id: str

@@ -31,7 +31,7 @@ Command = (
 )
 
 
-class Idempotency(msgspec.Struct, frozen=True, array_like=True):
+class Idempotency(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An Idempotency-Key and the fingerprint of the request that it stands for."""
 
     key: str
@@ -39,7 +39,7 @@ class Idempotency(msgspec.Struct, frozen=True, array_like=True):
     """SHA-256 over method, path and body, in hex."""
 
 
-class Request(msgspec.Struct, frozen=True, array_like=True):
+class Request(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A command with who sends it."""
 
     command: Command
@@ -49,7 +49,7 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     traceparent: str | None = None
 
 
-class Receipt(msgspec.Struct, frozen=True, array_like=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What a command came to; its events are on disk."""
 
     position: int

@@ -39,7 +39,7 @@ class Status(StrEnum):
     SNOOZED = "snoozed"
 
 
-class Conversation(msgspec.Struct, frozen=True):
+class Conversation(msgspec.Struct, frozen=True, gc=False):
     """State of one conversation after some of its events."""
 
     id: str

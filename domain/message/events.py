@@ -6,7 +6,7 @@ from domain.actors import ActorKind
 from domain.events import Event
 
 
-class Author(msgspec.Struct, frozen=True):
+class Author(msgspec.Struct, frozen=True, gc=False):
     """Who said it, with the name it had then."""
 
     kind: ActorKind

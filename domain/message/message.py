@@ -17,7 +17,7 @@ _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abc
 """Hex digit -> the same with the variant's two bits, 10 (RFC 9562 section 4.1)."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """State of one message after some of its events."""
 
     id: str

@@ -21,7 +21,7 @@ MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 _LENGTH: Final = struct.Struct("<I")
 
 
-class Call(msgspec.Struct, frozen=True, array_like=True):
+class Call(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A command or a query, with the number that its reply will carry."""
 
     id: int
@@ -29,7 +29,7 @@ class Call(msgspec.Struct, frozen=True, array_like=True):
     query: CoreQuery | None = None
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True):
+class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A `KefuError` on its way to another process."""
 
     code: str
@@ -37,7 +37,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     field: str | None = None
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True):
+class Reply(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The answer to a call: a receipt, a query's answer as bytes, or a failure."""
 
     id: int

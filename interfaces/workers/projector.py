@@ -12,9 +12,9 @@ from interfaces.workers.priority import give_way
 _log = structlog.get_logger(__name__)
 
 _NICENESS: Final = 19
-"""A busy process gets a sixtieth of what one at 0 gets beside it. Acknowledgements come before views: on a machine whose processors are all busy the views lag and
-catch up, and messages are still taken. It holds back this process's Postgres session too, which
-works only on what it is sent.
+"""A busy process gets a sixtieth of what one at 0 gets beside it. Acknowledgements come before
+views: on a machine whose processors are all busy the views lag and catch up, and messages are still
+taken. It holds back this process's Postgres session too, which works only on what it is sent.
 """
 
 
