@@ -217,6 +217,18 @@ def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[Re
         raise InvalidBytes("records do not fill their frame")
 
 
+def decode_versions(data: bytes, offset: int, header: FrameHeader) -> Iterator[tuple[str, int]]:
+    """Stream and version of a checked frame's events, in order: all that an index needs."""
+    at = offset + FRAME_HEADER_BYTES
+    for _ in range(header.events):
+        payload_length, version, stream_length, type_length, metadata_length = (
+            _unpack_record_header(data, at)
+        )
+        at += RECORD_HEADER_BYTES
+        yield data[at : at + stream_length].decode(), version
+        at += stream_length + type_length + metadata_length + payload_length
+
+
 def decode_record(data: bytes, offset: int, header: FrameHeader, number: int) -> RecordedEvent:
     """One event of a checked frame, by its number from 0: those before it are hopped over."""
     at = offset + FRAME_HEADER_BYTES

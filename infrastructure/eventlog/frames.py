@@ -28,6 +28,10 @@ class Frame(NamedTuple):
         """Its events, in order."""
         return format.decode_records(self.data, self.data_offset, self.header)
 
+    def versions(self) -> Iterator[tuple[str, int]]:
+        """Stream and version of its events, in order, without the rest."""
+        return format.decode_versions(self.data, self.data_offset, self.header)
+
     def record(self, number: int) -> RecordedEvent:
         """One of its events, by its number from 0."""
         return format.decode_record(self.data, self.data_offset, self.header, number)

@@ -1,35 +1,42 @@
-"""Where the events of a stream are: an LMDB file that is a cache of the log.
+"""Where the events of a stream are: sorted tables that are a cache of the log.
 
-It may be deleted at any time. It carries a checkpoint (the log's identity, a position and the
-checksum of the frame that ends there), and what does not fit the log is rebuilt from it. It runs
-behind the log; what it does not hold yet is in `tail.StreamTail`.
+The directory may be deleted at any time. Each table carries what it covers (the log's identity,
+positions, the checksum of the frame that it ends with), and what does not fit the log is made anew
+from it. The index runs behind the log; what it does not hold yet is in `tail.StreamTail`.
 
 It holds runs, not events: neighbouring events of one stream in one frame are one entry. Positions
-need no index, see `frames.find_frame`. Keys and values are drawn in docs/formats/segment.md.
+need no index, see `frames.find_frame`.
+
+Streams are hashed, so a B+tree would touch a page of its own for nearly every new message (ADR
+0012). Here new runs go into a new table, and `merging` makes few large tables of many small ones.
 """
 
 import hashlib
-import shutil
-import struct
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import lmdb
+from infrastructure.eventlog.merging import merge, to_merge
+from infrastructure.eventlog.table import (
+    KEY_BYTES,
+    BadTable,
+    Coverage,
+    Run,
+    Table,
+    pack_entry,
+    write_table,
+)
 
-MAP_BYTES: Final = 1 << 40
-"""Address space reserved, not disk: LMDB grows its file as needed."""
+SUFFIX: Final = ".idx"
+_WAIT_AT: Final = 96
+"""Tables; when merging is that far behind, new ones wait for it."""
 
-_KEY: Final = struct.Struct(">16sI")
-_VALUE: Final = struct.Struct("<QIII")
-_CHECKPOINT: Final = struct.Struct("<16sQQII")
-_CHECKPOINT_KEY: Final = b"checkpoint.v1"
-_NO_VERSION_AFTER: Final = 0xFFFFFFFF
+Checkpoint = Coverage
+"""How far the index goes, and how to tell that it belongs to this log."""
 
-Run = tuple[int, int, int, int, int]
-"""Neighbouring events of a stream in a frame: version of the first, how many, position of the
-first, offset of the frame within its segment, number of the first within the frame (from 0).
-A plain tuple: the writer makes one for each append, and it costs a fifth of a NamedTuple."""
+StreamRuns = tuple[str, Sequence[Run]]
+"""A stream with runs to be indexed."""
 
 
 class Location(NamedTuple):
@@ -43,26 +50,9 @@ class Location(NamedTuple):
     """Of the event within its frame, from 0."""
 
 
-class Checkpoint(NamedTuple):
-    """How far the index goes, and how to tell that it belongs to this log."""
-
-    log_uuid: bytes
-    """Of the log's first segment."""
-    position: int
-    """The last position that is indexed."""
-    segment_base: int
-    frame_offset: int
-    """Of the frame that ends with that position."""
-    frame_crc: int
-
-
-StreamRuns = tuple[str, Sequence[Run]]
-"""A stream with runs to be indexed."""
-
-
 def stream_key(stream: str) -> bytes:
     """16 bytes by which a stream is known in the index (BLAKE2b)."""
-    return hashlib.blake2b(stream.encode(), digest_size=16).digest()
+    return hashlib.blake2b(stream.encode(), digest_size=KEY_BYTES).digest()
 
 
 def expand(runs: Iterable[Run], after_version: int, limit: int | None) -> list[Location]:
@@ -77,84 +67,88 @@ def expand(runs: Iterable[Run], after_version: int, limit: int | None) -> list[L
 
 
 class Index:
-    """The writer's index; one per process and directory, as LMDB asks."""
+    """The writer's index; one a directory. Look-ups are safe from any thread."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         directory.mkdir(mode=0o700, exist_ok=True)
-        try:
-            self._open()
-        except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError):
-            # Not our LMDB file any more; it is only a cache.
-            shutil.rmtree(directory)
-            directory.mkdir(mode=0o700)
-            self._open()
+        self._tables: tuple[Table, ...] = _open_tables(directory)
+        """In the order of the log, without gap or overlap. Replaced, never changed."""
+        self._changed = threading.Condition()
+        self._closing = False
+        self.failure: str | None = None
+        """Why tables could not be merged or fail their checksums; None: they could."""
+        self._merger: threading.Thread | None = None
 
-    def _open(self) -> None:
-        self._env: Any = lmdb.open(
-            str(self._directory),
-            map_size=MAP_BYTES,
-            max_dbs=2,
-            mode=0o600,
-            # Sequential read-ahead would fill the page cache with pages that nobody asked for.
-            readahead=False,
-        )
-        try:
-            self._runs = self._env.open_db(b"runs")
-            self._meta = self._env.open_db(b"meta")
-        except lmdb.Error:
-            self._env.close()
-            raise
+    @property
+    def tables(self) -> int:
+        """How many files a look-up may have to ask."""
+        return len(self._tables)
 
     def checkpoint(self) -> Checkpoint | None:
         """How far it goes; None: it is empty."""
-        with self._env.begin(db=self._meta) as txn:
-            data = txn.get(_CHECKPOINT_KEY)
-        if data is None or len(data) != _CHECKPOINT.size:
-            return None
-        return Checkpoint(*_CHECKPOINT.unpack(data))
+        tables = self._tables
+        return tables[-1].covers if tables else None
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Where each table ends, in the order of the log."""
+        return [table.covers for table in self._tables]
+
+    def cut(self, tables: int) -> None:
+        """Forget all but the first tables."""
+        with self._changed:
+            for table in self._tables[tables:]:
+                table.path.unlink(missing_ok=True)
+            self._tables = self._tables[:tables]
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._env.begin(write=True) as txn:
-            for db in (self._runs, self._meta):
-                txn.drop(db, delete=False)
+        self.cut(0)
 
     def add(self, streams: Iterable[StreamRuns], checkpoint: Checkpoint) -> None:
-        """Add runs and move the checkpoint, atomically and durably.
+        """Add the runs up to a checkpoint, atomically and durably.
 
         Raises:
-            lmdb.Error: for example, the disk is full; nothing was added.
+            OSError: for example, the disk is full; nothing was added.
         """
-        pack_key, pack_value = _KEY.pack, _VALUE.pack
-        items: list[tuple[bytes, bytes]] = []
+        items: list[bytes] = []
         for stream, runs in streams:
             key = stream_key(stream)
             items += [
-                (pack_key(key, first), pack_value(position, offset, number, count))
+                pack_entry(key, first, position, offset, number, count)
                 for first, count, position, offset, number in runs
             ]
-        items.sort()  # LMDB takes sorted keys much faster
-        with self._env.begin(write=True) as txn:
-            txn.cursor(self._runs).putmulti(items)
-            txn.put(_CHECKPOINT_KEY, _CHECKPOINT.pack(*checkpoint), db=self._meta)
+        items.sort()
+        path = self._directory / f"{checkpoint.first:020d}-{checkpoint.last:020d}{SUFFIX}"
+        table = write_table(path, checkpoint, len(items), [items])
+        with self._changed:
+            self._tables += (table,)
+            self._changed.notify_all()
+            self._start_merging()
+            self._changed.wait_for(lambda: len(self._tables) < _WAIT_AT or not self._alive)
 
     def last_version(self, stream: str) -> int:
         """Version of the stream's last indexed event, -1: none."""
         key = stream_key(stream)
-        with self._env.begin(db=self._runs) as txn:
-            cursor = txn.cursor()
-            # Most look-ups are for streams that are new: one step of the cursor tells.
-            if not _seek_stream(cursor, key):
-                return -1
-            run = _run_at_or_before(cursor, key, _NO_VERSION_AFTER)
-        return run[0] + run[1] - 1 if run else -1
+        for table in reversed(self._tables):
+            entries = table.find(key)
+            if entries is not None:
+                first, count, *_ = table.run(entries.stop - 1)
+                return first + count - 1
+        return -1
 
     def absent(self, streams: Iterable[str]) -> list[str]:
         """Those of the streams that it does not know."""
-        with self._env.begin(db=self._runs) as txn:
-            cursor = txn.cursor()
-            return [stream for stream in streams if not _seek_stream(cursor, stream_key(stream))]
+        finds = [table.find for table in reversed(self._tables)]
+        missing = []
+        for stream in streams:
+            key = stream_key(stream)
+            for find in finds:
+                if find(key) is not None:
+                    break
+            else:
+                missing.append(stream)
+        return missing
 
     def runs(self, stream: str, after_version: int, limit: int | None) -> list[Run]:
         """Runs with events of the stream with `version > after_version`, in version order.
@@ -165,47 +159,96 @@ class Index:
             limit: Number of events after which to stop; None: never.
         """
         key = stream_key(stream)
+        holding: list[tuple[Table, range]] = []
+        for table in reversed(self._tables):
+            entries = table.find(key)
+            if entries is not None:
+                holding.append((table, entries))
+                if table.run(entries.start)[0] <= after_version + 1:
+                    break  # what is older has nothing behind that version
         found: list[Run] = []
         events = 0
-        with self._env.begin(db=self._runs) as txn:
-            cursor = txn.cursor()
-            if not _seek_stream(cursor, key):
-                return found
-            run = _run_of(cursor, key)
-            if after_version >= 0:
-                run = _run_at_or_before(cursor, key, after_version + 1) or run
-            while run is not None and (limit is None or events < limit):
-                fresh = run[0] + run[1] - 1 - after_version
-                if fresh > 0:
-                    found.append(run)
-                    events += min(fresh, run[1])
-                run = _run_of(cursor, key) if cursor.next() else None
+        for table, entries in reversed(holding):
+            for number in range(table.first_after(entries, after_version), entries.stop):
+                if limit is not None and events >= limit:
+                    return found
+                run = table.run(number)
+                found.append(run)
+                events += min(run[1], run[0] + run[1] - 1 - after_version)
         return found
 
     def close(self) -> None:
-        """Close the environment."""
-        self._env.close()
+        """Stop merging."""
+        self._closing = True
+        with self._changed:
+            self._changed.notify_all()
+        if self._merger is not None:
+            self._merger.join()
+
+    # Merging, in a thread of its own.
+
+    @property
+    def _alive(self) -> bool:
+        return self._merger is not None and self._merger.is_alive() and self.failure is None
+
+    def _start_merging(self) -> None:
+        if self._merger is None:
+            self._merger = threading.Thread(target=self._merge, name="log-merger", daemon=True)
+            self._merger.start()
+
+    def _merge(self) -> None:
+        while not self._closing:
+            with self._changed:
+                due = self._changed.wait_for(
+                    lambda: self._closing or to_merge(self._tables) is not None
+                )
+                which = to_merge(self._tables)
+            if self._closing or not due or which is None:
+                return
+            try:
+                self._merge_some(which)
+            except (OSError, BadTable, ValueError) as error:
+                # The tables are as good as before; look-ups take longer. Tried again at a start.
+                self.failure = f"merging: {type(error).__name__}: {error}"
+                with self._changed:
+                    self._changed.notify_all()
+                return
+
+    def _merge_some(self, which: slice) -> None:
+        old = self._tables[which]
+        first, last = old[0].covers.first, old[-1].covers.last
+        path = self._directory / f"{first:020d}-{last:020d}{SUFFIX}"
+        merged = merge(path, old, lambda: self._closing)
+        if merged is None:
+            return
+        with self._changed:
+            at = self._tables.index(old[0])
+            self._tables = (*self._tables[:at], merged, *self._tables[at + len(old) :])
+            self._changed.notify_all()
+        for table in old:
+            table.path.unlink(missing_ok=True)
 
 
-def _seek_stream(cursor: Any, key: bytes) -> bool:
-    """Stand on the stream's first run; False: it has none."""
-    return bool(cursor.set_range(key)) and bool(cursor.key().startswith(key))
-
-
-def _run_at_or_before(cursor: Any, key: bytes, version: int) -> Run | None:
-    """The stream's last run that begins at a version or before it; the cursor stands on it."""
-    wanted = _KEY.pack(key, version)
-    if not cursor.set_range(wanted):
-        there = cursor.last()
-    else:
-        there = cursor.key() == wanted or cursor.prev()
-    return _run_of(cursor, key) if there else None
-
-
-def _run_of(cursor: Any, key: bytes) -> Run | None:
-    """The run that the cursor stands on, if it is of this stream."""
-    found, first = _KEY.unpack(cursor.key())
-    if found != key:
-        return None
-    position, offset, number, count = _VALUE.unpack(cursor.value())
-    return (first, count, position, offset, number)
+def _open_tables(directory: Path) -> tuple[Table, ...]:
+    """Tables in the order of the log; what a crash left over, or can't be read, goes."""
+    found: list[Table] = []
+    for path in directory.iterdir():
+        try:
+            if path.suffix != SUFFIX:
+                raise BadTable("not a table")
+            found.append(Table(path))
+        except (BadTable, OSError, ValueError):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+    # A merged table and those that it was made of may both be there: the larger one first.
+    found.sort(key=lambda table: (table.covers.first, -table.covers.last))
+    kept: list[Table] = []
+    for table in found:
+        covers = table.covers
+        last = kept[-1].covers.last if kept else 0
+        fits = not kept or covers.log_uuid == kept[0].covers.log_uuid
+        if fits and covers.first == last + 1:
+            kept.append(table)
+        else:
+            table.path.unlink(missing_ok=True)
+    return tuple(kept)

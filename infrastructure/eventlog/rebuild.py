@@ -7,8 +7,9 @@ from typing import Final
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame
 from infrastructure.eventlog.frames import BadFrame, Frame, walk
-from infrastructure.eventlog.index import Checkpoint, Index, Run
+from infrastructure.eventlog.index import Checkpoint, Index
 from infrastructure.eventlog.segment import Segment, list_segments, read_footer, read_header
+from infrastructure.eventlog.table import Run
 from infrastructure.eventlog.watermark import Watermark
 
 _BATCH_EVENTS: Final = 200_000
@@ -30,14 +31,15 @@ def bring_up_to_date(
         CorruptLog: what the index must be built from is not what was written.
     """
     segments = list_segments(directory)
-    checkpoint = index.checkpoint()
-    if checkpoint is not None and not _fits(segments, checkpoint, log_uuid, durable):
-        index.clear()
-        checkpoint = None
-    builder = _Builder(index, log_uuid)
+    fitting = index.checkpoints()
+    while fitting and not _fits(segments, fitting[-1], log_uuid, durable):
+        fitting.pop()
+    index.cut(len(fitting))
+    checkpoint = fitting[-1] if fitting else None
+    builder = _Builder(index, log_uuid, checkpoint.last + 1 if checkpoint else 1)
     for number, segment in enumerate(segments):
         following = segments[number + 1].base_position if number + 1 < len(segments) else None
-        if checkpoint and following is not None and following <= checkpoint.position + 1:
+        if checkpoint and following is not None and following <= checkpoint.last + 1:
             continue
         _index_segment(segment, checkpoint, durable, builder)
         progress(builder.position, durable.position)
@@ -48,7 +50,7 @@ def _fits(
     segments: list[Segment], checkpoint: Checkpoint, log_uuid: bytes, durable: Watermark
 ) -> bool:
     """Whether the frame that the checkpoint names is in the log, byte for byte."""
-    if checkpoint.log_uuid != log_uuid or checkpoint.position > durable.position:
+    if checkpoint.log_uuid != log_uuid or checkpoint.last > durable.position:
         return False
     for segment in segments:
         if segment.base_position == checkpoint.segment_base:
@@ -60,7 +62,7 @@ def _fits(
             except format.InvalidBytes:
                 return False
             last = header.base_position + header.events - 1
-            return header.crc == checkpoint.frame_crc and last == checkpoint.position
+            return header.crc == checkpoint.frame_crc and last == checkpoint.last
     return False
 
 
@@ -75,7 +77,7 @@ def _index_segment(
             file.seek(checkpoint.frame_offset)
             header = format.decode_frame_header(file.read(format.FRAME_HEADER_BYTES), 0)
             offset = checkpoint.frame_offset + header.length
-            position = checkpoint.position + 1
+            position = checkpoint.last + 1
         try:
             for frame in walk(file.fileno(), seed, offset, end, position):
                 builder.add(segment.base_position, frame)
@@ -86,8 +88,9 @@ def _index_segment(
 class _Builder:
     """Collects entries and writes them in large sorted batches."""
 
-    def __init__(self, index: Index, log_uuid: bytes) -> None:
-        self.position = 0
+    def __init__(self, index: Index, log_uuid: bytes, first: int) -> None:
+        self.position = first - 1
+        self._first = first
         self._index = index
         self._log_uuid = log_uuid
         self._streams: dict[str, list[Run]] = {}
@@ -96,20 +99,20 @@ class _Builder:
 
     def add(self, segment_base: int, frame: Frame) -> None:
         header, offset = frame.header, frame.offset
-        previous = ""
-        for number, event in enumerate(frame.records()):
-            runs = self._streams.setdefault(event.stream, [])
-            if event.stream == previous:
-                first, count, position, _, first_number = runs[-1]
-                if event.version == first + count:
-                    runs[-1] = (first, count + 1, position, offset, first_number)
+        position, previous = header.base_position, ""
+        for number, (stream, version) in enumerate(frame.versions()):
+            runs = self._streams.setdefault(stream, [])
+            if stream == previous:
+                first, count, start, _, first_number = runs[-1]
+                if version == first + count:
+                    runs[-1] = (first, count + 1, start, offset, first_number)
                     continue
-            runs.append((event.version, 1, event.position, offset, number))
-            previous = event.stream
+            runs.append((version, 1, position + number, offset, number))
+            previous = stream
         self._waiting += header.events
         self.position = header.base_position + header.events - 1
         self._checkpoint = Checkpoint(
-            self._log_uuid, self.position, segment_base, offset, header.crc
+            self._log_uuid, self._first, self.position, segment_base, offset, header.crc
         )
         if self._waiting >= _BATCH_EVENTS:
             self.finish()
@@ -118,3 +121,4 @@ class _Builder:
         if self._checkpoint is not None and self._waiting:
             self._index.add(self._streams.items(), self._checkpoint)
             self._streams, self._waiting = {}, 0
+            self._first = self.position + 1

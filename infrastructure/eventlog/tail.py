@@ -1,8 +1,8 @@
 """The end of the log that the index does not hold yet, in memory.
 
 Events enter when they are durable and leave when a flush has put them into the index. A flush
-runs every second and whenever `FLUSH_EVENTS` have come together; when the index can't be written,
-the writer stops at `MAX_EVENTS`.
+runs whenever `FLUSH_EVENTS` have come together, and now and then: what it has not reached is
+indexed again at the next start. When the index can't be written, the writer stops at `MAX_EVENTS`.
 """
 
 import threading
@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from infrastructure.eventlog.encoding import EncodedFrame
-from infrastructure.eventlog.index import Checkpoint, Index, Location, Run, expand
+from infrastructure.eventlog.index import Checkpoint, Index, Location, expand
+from infrastructure.eventlog.table import Run
 
 FLUSH_EVENTS: Final = 100_000
 MAX_EVENTS: Final = 1_000_000
@@ -24,6 +25,8 @@ class _Generation:
     def __init__(self) -> None:
         self.streams: dict[str, list[Run]] = {}
         self.events = 0
+        self.first = 0
+        """Position of its first event."""
         self.checkpoint: Checkpoint | None = None
 
 
@@ -60,8 +63,9 @@ class StreamTail:
                 position += count
                 number += count
             now.events += number
+            now.first = now.first or frame.base_position
             now.checkpoint = Checkpoint(
-                self._log_uuid, position - 1, segment_base, offset, frame.crc
+                self._log_uuid, now.first, position - 1, segment_base, offset, frame.crc
             )
 
     @property
@@ -151,7 +155,7 @@ class StreamTail:
             Whether there was anything.
 
         Raises:
-            lmdb.Error: everything stays in memory, to be tried again.
+            OSError: everything stays in memory, to be tried again.
         """
         with self._flushing:
             with self._lock:

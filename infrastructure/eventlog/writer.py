@@ -27,7 +27,8 @@ from infrastructure.eventlog.watermark import Watermark, WatermarkWriter
 
 MAX_SEGMENT_BYTES: Final = 200 * 1024 * 1024
 MAX_SEGMENT_AGE_S: Final = 2 * 3600.0
-_INDEX_FLUSH_S: Final = 1.0
+_INDEX_FLUSH_S: Final = 30.0
+_INDEX_RETRY_S: Final = 1.0
 _ROLL_RETRY_S: Final = 5.0
 
 
@@ -261,7 +262,7 @@ class LogWriter:
 
     def _index(self) -> None:
         while not self._stopped:
-            self._index_due.wait(_INDEX_FLUSH_S)
+            self._index_due.wait(_INDEX_RETRY_S if self.index_failure else _INDEX_FLUSH_S)
             self._index_due.clear()
             self._flush_index()
         while self._flush_index() and self._tail.events:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lmdb
 import pytest
 
 from application.ports.event_store import ANY_VERSION, NewEvent, StoreReadOnly, StreamAppend
@@ -110,7 +109,7 @@ async def test_a_batch_that_can_not_be_written_harms_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> int:
-        raise lmdb.Error("Input/output error")
+        raise OSError(errno.EIO, "Input/output error")
 
     with EventLog.open(tmp_path / "log") as log:
         for bad in (NewEvent("t", "text", b""), NewEvent("t", b"", None)):  # type: ignore[arg-type]
@@ -191,7 +190,7 @@ async def test_an_index_that_can_not_be_written_loses_nothing(
 
     def add(self: Index, *arguments: Any) -> None:
         if broken:
-            raise lmdb.DiskError("No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device")
         real(self, *arguments)
 
     monkeypatch.setattr(Index, "add", add)
@@ -215,7 +214,7 @@ async def test_memory_for_what_the_index_lacks_is_bounded(
     monkeypatch.setattr(writer, "MAX_EVENTS", 5)
 
     def add(self: Index, *arguments: Any) -> None:
-        raise lmdb.DiskError("No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with EventLog.open(tmp_path / "log") as log:
         with monkeypatch.context() as patch:
