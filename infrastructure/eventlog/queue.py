@@ -41,6 +41,7 @@ class JobQueue:
         self._jobs: deque[Job] = deque()
         self._wake = threading.Condition()
         self._closed: str | None = None
+        self._nudged = False
 
     def put(self, batches: Sequence[Batch], done: Done) -> None:
         """Queue batches.
@@ -67,27 +68,38 @@ class JobQueue:
             self._bytes += size
             self._wake.notify()
 
-    def take(self, timeout_s: float | None) -> list[Job] | None:
-        """What the next group commit holds: empty when the time is over, None when the queue is
-        closed and empty.
+    def take(self, timeout_s: float | None, room: int) -> list[Job] | None:
+        """Jobs with at most `room` events (one job at least, unless there is no room): empty when
+        the time is over or after a `nudge`, None when the queue is closed and empty.
         """
         with self._wake:
-            if not self._jobs and self._closed is None:
+            if not self._nudged and not (self._jobs and room > 0) and not self._over:
                 self._wake.wait(timeout_s)
-            if not self._jobs:
-                return None if self._closed is not None else []
+            self._nudged = False
+            if self._over:
+                return None
             group: list[Job] = []
             events = size = 0
-            while self._jobs:
+            while self._jobs and room > 0:
                 job = self._jobs[0]
                 events += job.events
                 size += job.bytes
-                if group and (events > MAX_GROUP_EVENTS or size > MAX_GROUP_BYTES):
+                if group and (events > room or size > MAX_GROUP_BYTES):
                     break
                 group.append(self._jobs.popleft())
                 self.depth -= job.events
                 self._bytes -= job.bytes
             return group
+
+    @property
+    def _over(self) -> bool:
+        return self._closed is not None and not self._jobs
+
+    def nudge(self) -> None:
+        """Let `take` return."""
+        with self._wake:
+            self._nudged = True
+            self._wake.notify()
 
     def close(self, reason: str) -> None:
         """Take no more jobs; those that wait may still be taken out."""

@@ -12,7 +12,7 @@ import pytest
 
 from application.ports.event_store import ANY_VERSION, NewEvent, StoreReadOnly, StreamAppend
 from domain.errors import Busy
-from infrastructure.eventlog import queue, store, tail, writer
+from infrastructure.eventlog import indexing, queue, store, tail, writer
 from infrastructure.eventlog.disk import Disk, DiskFull
 from infrastructure.eventlog.index import Index
 from infrastructure.eventlog.store import EventLog
@@ -184,7 +184,7 @@ async def test_an_index_that_can_not_be_written_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = tmp_path / "log"
-    monkeypatch.setattr(writer, "_INDEX_FLUSH_S", 0.01)
+    monkeypatch.setattr(indexing, "FLUSH_S", 0.01)
     real = Index.add
     broken = True
 
