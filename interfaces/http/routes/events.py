@@ -19,8 +19,8 @@ Feed = Annotated[Principal, Depends(allow(Access(AUDITORS, scope=Scope.EVENTS_RE
 
 MEDIA_TYPE: Final = "application/cloudevents-batch+json"
 TYPE_PREFIX: Final = "org.kefu."
-_HIDDEN: Final = {"agent.password_set.v1": ("password_hash",)}
-"""Fields that no feed shows."""
+_HIDDEN: Final = {"agent.password_set": ("password_hash",)}
+"""Event, whatever its version -> fields that no feed shows."""
 
 
 @router.get(
@@ -57,11 +57,10 @@ async def list_events(
 def cloud_event(event: RecordedEvent) -> dict[str, Any]:
     """A CloudEvent (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md).
 
-    `source` and `id` together are unique; `sequence` orders the events of one source.
+    `source` and `id` together are unique; `sequence` orders the events of one source. Data is
+    passed on as it is stored, also of an event that a newer kefu wrote; where such an event has
+    fields that no feed shows, there is no `data`, because they may have other names by then.
     """
-    data = msgspec.json.decode(event.payload)
-    for field in _HIDDEN.get(event.type, ()):
-        data.pop(field, None)
     metadata = codec.decode_metadata(event.metadata)
     found: dict[str, Any] = {
         "specversion": "1.0",
@@ -76,8 +75,13 @@ def cloud_event(event: RecordedEvent) -> dict[str, Any]:
         "actorkind": metadata.actor_kind.value,
         "actorid": metadata.actor_id,
         "correlationid": metadata.correlation_id,
-        "data": data,
     }
+    hidden = _HIDDEN.get(codec.split_name(event.type)[0])
+    if hidden is None or codec.knows(event.type):
+        data = msgspec.json.decode(event.payload)
+        for field in hidden or ():
+            data.pop(field, None)
+        found["data"] = data
     if metadata.traceparent is not None:
         found["traceparent"] = metadata.traceparent
     return found
