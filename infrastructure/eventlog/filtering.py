@@ -32,13 +32,13 @@ class EventFilter:
     def __init__(self, types: Sequence[str] = (), categories: Sequence[str] = ()) -> None:
         self._exact = frozenset(_bytes(one) for one in types if not one.endswith("*"))
         self._beginnings = tuple(_bytes(one[:-1]) for one in types if one.endswith("*"))
-        self._categories = frozenset(_bytes(one) for one in categories)
-        self._verdicts: dict[bytes, bool] = {}
+        self.categories = frozenset(_bytes(one) for one in categories)
+        self.verdicts: dict[bytes, bool] = {}
         """Type name -> passes; a log has a few dozen."""
 
     def may_match(self, data: bytes, start: int, end: int) -> bool:
         """False: no record between the two offsets can pass."""
-        for wanted in ((*self._exact, *self._beginnings), tuple(self._categories)):
+        for wanted in ((*self._exact, *self._beginnings), tuple(self.categories)):
             if (
                 wanted
                 and len(wanted) <= _MAX_NEEDLES
@@ -47,20 +47,16 @@ class EventFilter:
                 return False
         return True
 
-    def passes_type(self, name: bytes) -> bool:
-        """Whether a stored name passes."""
-        if not self._exact and not self._beginnings:
-            return True
-        verdict = self._verdicts.get(name)
-        if verdict is None:
-            verdict = name in self._exact or name.startswith(self._beginnings)
-            if len(self._verdicts) < _MAX_VERDICTS:
-                self._verdicts[name] = verdict
+    def decide(self, type_name: bytes) -> bool:
+        """Whether a stored name passes; remembered in `verdicts`."""
+        verdict = (
+            not (self._exact or self._beginnings)
+            or type_name in self._exact
+            or type_name.startswith(self._beginnings)
+        )
+        if len(self.verdicts) < _MAX_VERDICTS:
+            self.verdicts[type_name] = verdict
         return verdict
-
-    def passes_stream(self, name: bytes) -> bool:
-        """Whether a stream's name passes."""
-        return not self._categories or name.partition(b"-")[0] in self._categories
 
 
 def matching_records(frame: Frame, wanted: EventFilter, after: int) -> Iterator[RecordedEvent]:
@@ -69,30 +65,37 @@ def matching_records(frame: Frame, wanted: EventFilter, after: int) -> Iterator[
     at = frame.data_offset + FRAME_HEADER_BYTES
     if not wanted.may_match(data, at, frame.data_offset + header.length):
         return
-    for position in range(header.base_position, header.base_position + header.events):
+    verdicts, categories = wanted.verdicts, wanted.categories
+    position = header.base_position - 1
+    # The hot loop of a filter that matches little: no call for a record that does not pass.
+    for _ in range(header.events):
+        position += 1
         payload_length, version, stream_length, type_length, metadata_length = unpack_record_header(
             data, at
         )
-        at += RECORD_HEADER_BYTES
-        stream_end = at + stream_length
+        stream_start = at + RECORD_HEADER_BYTES
+        stream_end = stream_start + stream_length
         type_end = stream_end + type_length
         metadata_end = type_end + metadata_length
-        payload_end = metadata_end + payload_length
-        if (
-            position > after
-            and wanted.passes_type(data[stream_end:type_end])
-            and wanted.passes_stream(data[at:stream_end])
-        ):
-            yield RecordedEvent(
-                position,
-                data[at:stream_end].decode(),
-                version,
-                data[stream_end:type_end].decode(),
-                header.timestamp_us,
-                data[type_end:metadata_end],
-                data[metadata_end:payload_end],
-            )
-        at = payload_end
+        at = metadata_end + payload_length
+        type_name = data[stream_end:type_end]
+        passes = verdicts.get(type_name)
+        if passes is None:
+            passes = wanted.decide(type_name)
+        if not passes or position <= after:
+            continue
+        stream = data[stream_start:stream_end]
+        if categories and stream.partition(b"-")[0] not in categories:
+            continue
+        yield RecordedEvent(
+            position,
+            stream.decode(),
+            version,
+            type_name.decode(),
+            header.timestamp_us,
+            data[type_end:metadata_end],
+            data[metadata_end:at],
+        )
 
 
 class MatchingScan:
