@@ -7,7 +7,7 @@ from pathlib import Path
 
 from application.commands.bus import CommandBus
 from application.ports.core import Core
-from application.ports.event_store import EventFeed, RecordedEvent
+from application.ports.event_store import EventFeed
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.projections.runner import ProjectionRunner
 from domain.errors import InvalidInput
@@ -224,15 +224,9 @@ def log_salvage(
     return operations.salvage(_log_of(settings), target, progress)
 
 
-def log_events(settings: Settings, after: int) -> Iterator[RecordedEvent]:
-    """Durable events after a position, to the end as it is now."""
-    reader = LogReader(_log_of(settings))
-    try:
-        while events := reader.read(after, 1_000):
-            yield from events
-            after = events[-1].position
-    finally:
-        reader.close()
+def log_feed(settings: Settings) -> EventFeed:
+    """The log's files, which must be there."""
+    return LogReader(_log_of(settings))
 
 
 def views_status(settings: Settings) -> views_rebuild.ViewsStatus:

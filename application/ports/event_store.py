@@ -7,7 +7,7 @@ Source: docs/formats/segment.md, ADR 0002.
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -54,6 +54,15 @@ class RecordedEvent(msgspec.Struct, frozen=True, gc=False):
     """Microseconds since 1970 UTC; never decreases along the log."""
     metadata: bytes
     payload: bytes
+
+
+class MatchingEvents(NamedTuple):
+    """What a filtered read found, and how far it looked."""
+
+    events: list[RecordedEvent]
+    next_position: int
+    """Read on after this one. It moves over events that do not match, so a filter that finds
+    nothing still gets to the end."""
 
 
 class WrongExpectedVersion(InfrastructureError):
@@ -146,6 +155,24 @@ class EventFeed(Protocol):
 
     def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """Durable events with `position > after`, at most `limit`; cheap when read in order."""
+        ...
+
+    def read_matching(
+        self, after: int, limit: int, types: Sequence[str] = (), categories: Sequence[str] = ()
+    ) -> MatchingEvents:
+        """Durable events with `position > after` that pass the filters, at most `limit`.
+
+        Looks at a bounded number of events and then says how far it came, found or not. It is at
+        the end when `next_position` is the durable position.
+
+        Args:
+            after: 0, or a `next_position`.
+            limit: At least 1.
+            types: Stored names, any of which passes; `message.*` passes all that begin with
+                `message.`. Empty: every type.
+            categories: First parts of streams' names, before the first `-`, any of which passes.
+                Empty: every stream.
+        """
         ...
 
     def durable_position(self) -> int:

@@ -33,7 +33,7 @@ FRAME_OVERHEAD: Final = FRAME_HEADER_BYTES + _LENGTH.size
 _RECORD_HEADER: Final = struct.Struct("<IIHHI")
 RECORD_HEADER_BYTES: Final = _RECORD_HEADER.size
 pack_record_header: Final = _RECORD_HEADER.pack
-_unpack_record_header: Final = _RECORD_HEADER.unpack_from
+unpack_record_header: Final = _RECORD_HEADER.unpack_from
 
 _FOOTER: Final = struct.Struct("<4sIQQQQQ32s")
 FOOTER_FIXED_BYTES: Final = _FOOTER.size + 4
@@ -188,8 +188,8 @@ def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[Re
     at = offset + FRAME_HEADER_BYTES
     end = offset + header.length - 4
     for _ in range(header.events):
-        payload_length, version, stream_length, type_length, metadata_length = (
-            _unpack_record_header(data, at)
+        payload_length, version, stream_length, type_length, metadata_length = unpack_record_header(
+            data, at
         )
         at += RECORD_HEADER_BYTES
         stream_end = at + stream_length
@@ -221,8 +221,8 @@ def decode_versions(data: bytes, offset: int, header: FrameHeader) -> Iterator[t
     """Stream and version of a checked frame's events, in order: all that an index needs."""
     at = offset + FRAME_HEADER_BYTES
     for _ in range(header.events):
-        payload_length, version, stream_length, type_length, metadata_length = (
-            _unpack_record_header(data, at)
+        payload_length, version, stream_length, type_length, metadata_length = unpack_record_header(
+            data, at
         )
         at += RECORD_HEADER_BYTES
         yield data[at : at + stream_length].decode(), version
@@ -233,11 +233,11 @@ def decode_record(data: bytes, offset: int, header: FrameHeader, number: int) ->
     """One event of a checked frame, by its number from 0: those before it are hopped over."""
     at = offset + FRAME_HEADER_BYTES
     for _ in range(number):
-        payload_length, _, stream_length, type_length, metadata_length = _unpack_record_header(
+        payload_length, _, stream_length, type_length, metadata_length = unpack_record_header(
             data, at
         )
         at += RECORD_HEADER_BYTES + stream_length + type_length + metadata_length + payload_length
-    payload_length, version, stream_length, type_length, metadata_length = _unpack_record_header(
+    payload_length, version, stream_length, type_length, metadata_length = unpack_record_header(
         data, at
     )
     stream_end = at + RECORD_HEADER_BYTES + stream_length

@@ -5,14 +5,17 @@ are handed out.
 """
 
 import os
+import threading
 import time
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from application.ports.event_store import RecordedEvent
+from application.ports.event_store import MatchingEvents, RecordedEvent
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame, MissingSegment
+from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.frames import BadFrame, Frame, find_frame, read_frame, walk
 from infrastructure.eventlog.index import Location
 from infrastructure.eventlog.notify import FileWatch
@@ -77,12 +80,24 @@ class SegmentReader:
         events, self._left = self._left, []
         if not events or events[0].position != after + 1:
             events = []
-            if self._next != after + 1 or not self._offset:
-                self._seek(after + 1, upto)
-        while len(events) < limit and self._next <= upto.position:
-            self._read_on(events, after, limit, upto)
+        if len(events) < limit:
+            for frame in self.frames(events[-1].position if events else after, upto):
+                if frame.header.base_position > after:
+                    events += frame.records()
+                else:
+                    events += [event for event in frame.records() if event.position > after]
+                if len(events) >= limit:
+                    break
         self._left = events[limit:]
         return events[:limit]
+
+    def frames(self, after: int, upto: Watermark) -> Iterator[Frame]:
+        """Checked frames in order, from the one that holds `after + 1` on; raises as `read`."""
+        self._left = []
+        if self._next != after + 1 or not self._offset:
+            self._seek(after + 1, upto)
+        while self._next <= upto.position:
+            yield from self._walk_on(upto)
 
     def at(self, location: Location, upto: Watermark) -> RecordedEvent:
         """The event at a location.
@@ -118,22 +133,17 @@ class SegmentReader:
         while self._cached_bytes > _CACHE_BYTES and len(self._frames) > 1:
             self._cached_bytes -= len(self._frames.pop(next(iter(self._frames))).data)
 
-    def _read_on(
-        self, events: list[RecordedEvent], after: int, limit: int, upto: Watermark
-    ) -> None:
-        """Add events of one segment; the cursor stands behind the last frame that was added."""
+    def _walk_on(self, upto: Watermark) -> Iterator[Frame]:
+        """Frames of one segment; the cursor stands behind the one that was handed out last."""
         span = self._span(upto)
         segment, began = span.segment, self._next
         try:
             for frame in walk(segment.fd, segment.seed, self._offset, span.end, self._next):
-                if frame.header.base_position > after:
-                    events += frame.records()
-                else:
-                    events += [event for event in frame.records() if event.position > after]
                 self._next = frame.header.base_position + frame.header.events
                 self._offset = frame.offset + frame.header.length
-                if len(events) >= limit or self._next > span.last:
-                    break
+                yield frame
+                if self._next > span.last:
+                    return
             if self._next == began:
                 raise BadFrame(self._offset, began, "segment ends before its last position")
         except BadFrame as bad:
@@ -188,8 +198,7 @@ class SegmentReader:
         self._paths = {segment.base_position: segment.path for segment in segments}
 
     def _segment(self, base: int) -> _OpenSegment:
-        found = self._open.get(base)
-        if found is not None:
+        if (found := self._open.get(base)) is not None:
             return found
         if base not in self._paths:
             self._list()
@@ -228,21 +237,33 @@ def _end_of(segment: _OpenSegment) -> int:
 
 
 class LogReader:
-    """`EventFeed` over the log's files, for processes that do not write it."""
+    """`EventFeed` over the log's files for processes that do not write it; threads may share it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._segments = SegmentReader(directory)
+        self._scan = MatchingScan(self._segments.frames)
         self._watermark = WatermarkReader(directory)
         self._watch: FileWatch | None = None
+        self._reading = threading.Lock()
 
     def read(self, after: int, limit: int) -> list[RecordedEvent]:
         """As `EventFeed.read`."""
-        return self._segments.read(after, limit, self._watermark.read())
+        with self._reading:
+            return self._segments.read(after, limit, self._watermark.read())
+
+    def read_matching(
+        self, after: int, limit: int, types: Sequence[str] = (), categories: Sequence[str] = ()
+    ) -> MatchingEvents:
+        """As `EventFeed.read_matching`."""
+        with self._reading:
+            wanted = EventFilter(types, categories)
+            return self._scan.read(after, limit, wanted, self._watermark.read())
 
     def durable_position(self) -> int:
         """As `EventFeed.durable_position`."""
-        return self._watermark.read().position
+        with self._reading:
+            return self._watermark.read().position
 
     def wait(self, after: int, timeout_s: float) -> int:
         """As `EventFeed.wait`."""

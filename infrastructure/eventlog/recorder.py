@@ -1,9 +1,10 @@
 """The log as a persistence module of the `eventsourcing` library.
 
-Set `PERSISTENCE_MODULE=infrastructure.eventlog.recorder` and `EVENTLOG_DIR=/some/directory`; each
-purpose has a log of its own below it.
+Set `PERSISTENCE_MODULE=infrastructure.eventlog.recorder`. The logs are in `EVENTLOG_DIR`, or in
+`eventlog/<name of the application>` of the current directory; each purpose has a log of its own
+there. As with every variable of the library, `<APPLICATION>_EVENTLOG_DIR` is for one application.
 
-Source: eventsourcing.persistence, version 9.5; knowledge: the eventsourcing library.
+Source: eventsourcing.persistence, version 9.5; README.md beside this file.
 """
 
 import threading
@@ -19,14 +20,15 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import resolve_topic
 
 from infrastructure.eventlog.recorders import (
-    LogAggregateRecorder,
     LogApplicationRecorder,
     LogProcessRecorder,
     LogTrackingRecorder,
 )
 from infrastructure.eventlog.store import EventLog
+from infrastructure.eventlog.stored_events import LogAggregateRecorder
 
 DIRECTORY_VARIABLE: Final = "EVENTLOG_DIR"
+_DEFAULT_DIRECTORY: Final = "eventlog"
 
 
 class SharedLogs:
@@ -59,7 +61,7 @@ _shared: Final = SharedLogs()
 
 
 class Factory(InfrastructureFactory[LogTrackingRecorder]):
-    """Builds recorders over logs below `EVENTLOG_DIR`; one process at a time may write them."""
+    """Builds recorders over the logs of a directory; one process at a time may write them."""
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
@@ -71,7 +73,11 @@ class Factory(InfrastructureFactory[LogTrackingRecorder]):
 
     def application_recorder(self) -> ApplicationRecorder:
         """Events as one sequence."""
-        return LogApplicationRecorder(self._log("events"))
+        topic = self.env.get(self.APPLICATION_RECORDER_TOPIC)
+        recorder: type[LogApplicationRecorder] = (
+            resolve_topic(topic) if topic else LogApplicationRecorder
+        )
+        return recorder(self._log("events"))
 
     def tracking_recorder(
         self, tracking_recorder_class: type[LogTrackingRecorder] | None = None
@@ -84,7 +90,9 @@ class Factory(InfrastructureFactory[LogTrackingRecorder]):
 
     def process_recorder(self) -> ProcessRecorder:
         """Events and tracking."""
-        return LogProcessRecorder(self._log("events"))
+        topic = self.env.get(self.PROCESS_RECORDER_TOPIC)
+        recorder: type[LogProcessRecorder] = resolve_topic(topic) if topic else LogProcessRecorder
+        return recorder(self._log("events"))
 
     def close(self) -> None:
         """Close the logs."""
@@ -94,9 +102,8 @@ class Factory(InfrastructureFactory[LogTrackingRecorder]):
         super().close()
 
     def _log(self, purpose: str) -> EventLog:
-        root = self.env.get(DIRECTORY_VARIABLE)
-        if not root:
-            raise OSError(f"set {DIRECTORY_VARIABLE} to the directory of the logs")
+        # By default one for each application: in a shared log they would see each other's events.
+        root = self.env.get(DIRECTORY_VARIABLE) or Path(_DEFAULT_DIRECTORY, self.env.name)
         directory = (Path(root) / purpose).absolute()
         if directory not in self._logs:
             self._logs[directory] = _shared.acquire(directory)

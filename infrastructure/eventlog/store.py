@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from application.ports.event_store import (
+    MatchingEvents,
     RecordedEvent,
     StreamAppend,
     WrongExpectedVersion,
@@ -16,6 +17,7 @@ from application.ports.event_store import (
 from infrastructure.eventlog.active import ActiveSegment
 from infrastructure.eventlog.disk import Disk
 from infrastructure.eventlog.errors import WrongIndex
+from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.index import Index
 from infrastructure.eventlog.queue import Outcome
 from infrastructure.eventlog.reader import SegmentReader
@@ -47,6 +49,7 @@ class EventLog:
         self._tail = tail
         self._index = index
         self._reader = reader
+        self._scan = MatchingScan(reader.frames)
         self._reading = threading.Lock()
         self._closed = False
         self.recovered: Tail | None = None
@@ -199,6 +202,14 @@ class EventLog:
         """As `EventStore.read`."""
         with self._reading:
             return self._reader.read(after, limit, self._writer.watermark)
+
+    def read_matching(
+        self, after: int, limit: int, types: Sequence[str] = (), categories: Sequence[str] = ()
+    ) -> MatchingEvents:
+        """As `EventFeed.read_matching`."""
+        wanted = EventFilter(types, categories)
+        with self._reading:
+            return self._scan.read(after, limit, wanted, self._writer.watermark)
 
     def close(self) -> None:
         """Write what is queued, flush the index, release the lock."""

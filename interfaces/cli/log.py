@@ -1,9 +1,8 @@
 """`kefu log`: look at the event log, check it, copy it."""
 
 import contextlib
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from application import codec
 from application.ports.event_store import RecordedEvent
+from application.queries.feed import FeedCursor
 from interfaces import bootstrap, shapes
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json, progress_bar
@@ -18,6 +18,13 @@ from interfaces.cli.output import fail, out, print_json, progress_bar
 app = typer.Typer(help="Look at the event log, check it, copy it.", no_args_is_help=True)
 
 After = Annotated[int, typer.Option(min=0, help="Begin after this position.")]
+Types = Annotated[
+    str, typer.Option(help="Only these types, separated by commas; `message.*` for a family.")
+]
+Categories = Annotated[
+    str, typer.Option(help="Only these kinds of streams: `conversation,message`.")
+]
+_WAIT_S: Final = 60.0
 
 
 @app.command()
@@ -65,26 +72,33 @@ def tail(
     data_dir: DataDir = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    types: Types = "",
+    categories: Categories = "",
     as_json: AsJson = False,
 ) -> None:
-    """The last events."""
-    settings = settings_for(data_dir)
-    after = max(0, bootstrap.log_info(settings).durable_position - lines)
-    with contextlib.suppress(KeyboardInterrupt):  # how --follow is meant to end
+    """The last events, or the last of those that pass the filters."""
+    with (
+        contextlib.closing(bootstrap.log_feed(settings_for(data_dir))) as feed,
+        contextlib.suppress(KeyboardInterrupt),  # how --follow is meant to end
+    ):
+        cursor = FeedCursor(feed, 0, _names(types), _names(categories))
+        cursor.go_back(lines)
         while True:
-            for event in bootstrap.log_events(settings, after):
-                after = event.position
+            for event in cursor.to_end():
                 _show(event, as_json=as_json)
             if not follow:
                 return
-            time.sleep(0.1)
+            feed.wait(cursor.position, _WAIT_S)
 
 
 @app.command()
-def export(data_dir: DataDir = None, after: After = 0) -> None:
-    """All events after a position as JSON lines."""
-    for event in bootstrap.log_events(settings_for(data_dir), after):
-        print_json(_shape(event))
+def export(
+    data_dir: DataDir = None, after: After = 0, types: Types = "", categories: Categories = ""
+) -> None:
+    """All events after a position, or those that pass the filters, as JSON lines."""
+    with contextlib.closing(bootstrap.log_feed(settings_for(data_dir))) as feed:
+        for event in FeedCursor(feed, after, _names(types), _names(categories)).to_end():
+            print_json(_shape(event))
 
 
 @app.command()
@@ -108,6 +122,10 @@ def salvage(
         out.print(f"copied {report.copied_events:,} events to {target}")
     if report.lost:
         raise typer.Exit(1)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _shape(event: RecordedEvent) -> dict[str, Any]:

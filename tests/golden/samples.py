@@ -59,3 +59,6 @@ SAMPLES: tuple[Event, ...] = (
     TokenRevoked(),
     RequestCompleted("f" * 64, {"message_id": "message-1", "seq": 7}),
 )
+
+OLD_SAMPLES: dict[str, Event] = {}
+"""Stored name of a version that is no longer written -> what its golden file reads as today."""

@@ -102,6 +102,7 @@ def test_a_runner_that_finds_the_position_moved_goes_on_from_there(
     ("type", "payload", "error"),
     [
         ("conversation.from_the_future.v9", b"{}", "UnknownEventType"),
+        ("conversation.assigned.v9", b"{}", "NewerEventVersion"),
         ("conversation.assigned.v1", b'{"type":"conversation.assigned.v1"}', "UndecodableEvent"),
         ("conversation.assigned.v1", b"\xff", "UndecodableEvent"),
         (
@@ -110,7 +111,7 @@ def test_a_runner_that_finds_the_position_moved_goes_on_from_there(
             "KeyError",
         ),
     ],
-    ids=["unknown type", "missing field", "no JSON", "never opened"],
+    ids=["unknown type", "newer version", "missing field", "no JSON", "never opened"],
 )
 def test_a_poison_event_is_parked_with_its_error_and_the_others_go_on(
     feed: FakeFeed,

@@ -16,16 +16,23 @@ from eventsourcing.tests.persistence import (
     ProcessRecorderTestCase,
     TrackingRecorderTestCase,
 )
+from eventsourcing.tests.projection import (
+    AggregateEventCountersProjectionTestCase,
+    EventCountersView,
+    EventCountersViewTestCase,
+    EventSourcedProjectionTestCase,
+)
 from eventsourcing.utils import Environment
 
+from application.ports.event_store import ANY_VERSION, NewEvent, StreamAppend
 from infrastructure.eventlog.recorder import DIRECTORY_VARIABLE, Factory
 from infrastructure.eventlog.recorders import (
-    LogAggregateRecorder,
     LogApplicationRecorder,
     LogProcessRecorder,
     LogTrackingRecorder,
 )
 from infrastructure.eventlog.store import EventLog
+from infrastructure.eventlog.stored_events import LogAggregateRecorder
 
 # The suite tests the library's deprecated names too.
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
@@ -55,6 +62,14 @@ class TestApplicationRecorder(WithLog, ApplicationRecorderTestCase):
         self.optional_test_insert_subscribe()
 
 
+class TestProcessRecorderAsApplicationRecorder(WithLog, ApplicationRecorderTestCase):
+    def create_recorder(self) -> Any:
+        return LogProcessRecorder(self.open_log())
+
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
 class TestTrackingRecorder(WithLog, TrackingRecorderTestCase):
     def create_recorder(self) -> Any:
         return LogTrackingRecorder(self.open_log())
@@ -70,6 +85,11 @@ class TestNonInterleaving(WithLog, NonInterleavingNotificationIDsBaseCase):
 
     def create_recorder(self) -> Any:
         return LogApplicationRecorder(self.open_log())
+
+
+class TestNonInterleavingOfAProcessRecorder(TestNonInterleaving):
+    def create_recorder(self) -> Any:
+        return LogProcessRecorder(self.open_log())
 
 
 class OwnTrackingRecorder(LogTrackingRecorder):
@@ -129,11 +149,58 @@ class WithEnvironment:
         super().tearDown()  # type: ignore[misc]
 
 
+class WithModuleAlone:
+    """Applications for which PERSISTENCE_MODULE is set and nothing else."""
+
+    def setUp(self: Any) -> None:
+        super().setUp()  # type: ignore[misc]
+        patch = pytest.MonkeyPatch()
+        self.addCleanup(patch.undo)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        patch.chdir(folder.name)
+        patch.setenv("PERSISTENCE_MODULE", Factory.__module__)
+        patch.delenv(DIRECTORY_VARIABLE, raising=False)
+
+
 class TestExampleApplication(WithEnvironment, ExampleApplicationTestCase):
     pass
 
 
 class TestApplication(WithEnvironment, ApplicationTestCase):
+    pass
+
+
+class CountersInALog(LogTrackingRecorder, EventCountersView):
+    """A view in the log itself: an event and its tracking are one atomic batch."""
+
+    def _count(self, stream: str, tracking: Tracking) -> None:
+        counted = StreamAppend(stream, ANY_VERSION, [NewEvent("counted.v1", b"", b"")])
+        self.append([self._track(tracking), counted])
+
+    def get_created_event_counter(self) -> int:
+        return self.log.stream_version("created") + 1
+
+    def get_subsequent_event_counter(self) -> int:
+        return self.log.stream_version("subsequent") + 1
+
+    def incr_created_event_counter(self, tracking: Tracking) -> None:
+        self._count("created", tracking)
+
+    def incr_subsequent_event_counter(self, tracking: Tracking) -> None:
+        self._count("subsequent", tracking)
+
+
+class TestView(WithLog, EventCountersViewTestCase):
+    def construct_event_counters_view(self) -> Any:
+        return CountersInALog(self.open_log())
+
+
+class TestProjection(WithEnvironment, AggregateEventCountersProjectionTestCase):
+    view_class = CountersInALog
+
+
+class TestEventSourcedProjection(WithModuleAlone, EventSourcedProjectionTestCase):
     pass
 
 
@@ -169,6 +236,9 @@ def test_a_subscription_is_woken_by_another_recorder_of_the_same_log(tmp_path: P
 
 # The library's base classes are abstract suites: only the classes above are to be run.
 del (
+    AggregateEventCountersProjectionTestCase,
+    EventCountersViewTestCase,
+    EventSourcedProjectionTestCase,
     AggregateRecorderTestCase,
     ApplicationRecorderTestCase,
     ApplicationTestCase,

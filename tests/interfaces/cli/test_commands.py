@@ -27,6 +27,21 @@ def test_log_info_tail_and_export_agree(kefu: Kefu) -> None:
     assert "position" in kefu.cli("log", "info").stdout
 
 
+def test_log_tail_and_export_pass_only_what_the_filters_name(kefu: Kefu) -> None:
+    session = kefu.visitor(name="Filter")
+    path = f"/api/v1/conversations/{session['conversation_id']}/messages"
+    for number in range(3):
+        kefu.post(path, {"content": f"filtered {number}"}, session["token"])
+    filters = ("--types", "message.*,contact.*", "--categories", "message")
+    tail = kefu.cli("log", "tail", "-n", "2", "--json", *filters).stdout.splitlines()
+    contents = [json.loads(line)["payload"]["content"] for line in tail]
+    assert contents == ["filtered 1", "filtered 2"]
+    exported = kefu.cli("log", "export", *filters).stdout.splitlines()
+    assert exported[-2:] == tail
+    assert {json.loads(line)["stream"].split("-")[0] for line in exported} == {"message"}
+    assert kefu.cli("log", "export", "--types", "no.such.v1").stdout == ""
+
+
 def test_log_verify_is_good_on_a_log_in_use(kefu: Kefu) -> None:
     report = json.loads(kefu.cli("log", "verify", "--json").stdout)
     assert report["ok"]

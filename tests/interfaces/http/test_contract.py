@@ -141,6 +141,11 @@ def test_the_feed_is_cloudevents_and_its_position_moves_over_what_does_not_match
     status, events, headers = kefu.request("GET", path, None, auditor)
     assert events == []
     assert int(headers["kefu-next-position"]) > after + 1
+    path = f"/api/v1/events?after={after}&types=org.kefu.message.*&categories=conversation,message"
+    _, events, _ = kefu.request("GET", path, None, auditor)
+    assert events
+    assert {event["type"].split(".")[2] for event in events} == {"message"}
+    assert {event["subject"].split("-")[0] for event in events} == {"message"}
 
 
 def test_edit_and_recall(kefu: Kefu) -> None:
