@@ -167,9 +167,8 @@ def decode_frame_header(data: bytes, offset: int) -> FrameHeader:
     if magic != FRAME_MAGIC:
         raise InvalidBytes("no frame begins here")
     events = count & ~_CONTINUES
-    if not 0 < events * RECORD_HEADER_BYTES <= length - FRAME_OVERHEAD:
-        raise InvalidBytes("frame header is not plausible")
-    if length > MAX_FRAME_BYTES:
+    records = length - FRAME_OVERHEAD
+    if length > MAX_FRAME_BYTES or not 0 < events * RECORD_HEADER_BYTES <= records:
         raise InvalidBytes("frame header is not plausible")
     return FrameHeader(length, crc, events, base, timestamp, count != events)
 

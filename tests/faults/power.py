@@ -2,10 +2,10 @@
 
 `tests.faults.recording` notes every system call of the log that changes what is on disk, in order.
 `Platter` plays the notes up to any moment and writes what could be found after a power loss then:
-everything up
-to the last flush of each file and directory is there; of what came later, every 512-byte sector is
-as it was after any of the writes, sizes are as they were at any moment, space that was never
-flushed holds zeros or what an earlier file left there, and every change of a name happened or not.
+everything up to the last flush of each file and directory is there; of what came later, every
+512-byte sector is as it was after any of the writes, sizes are as they were at any moment, space
+that was never flushed holds zeros or what an earlier file left there, and every change of a name
+happened or not.
 
 The index and `.torn` files are left out: the former is a cache, the latter are never read.
 """
