@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
+SECONDS ?= 300
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench soak lock clean
+.PHONY: help setup run test check bench soak fuzz lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/'
@@ -39,6 +40,10 @@ bench: setup ## Print the headline figures
 
 soak: setup ## The long fault tests
 	KEFU_SOAK=1 $(BIN)/python -m pytest -m "faults or soak"
+
+fuzz: setup ## Fuzz the log's and the WebSocket's readers, SECONDS each (default 300)
+	$(BIN)/python -m tests.fuzz.run segment -max_total_time=$(SECONDS)
+	$(BIN)/python -m tests.fuzz.run websocket -max_total_time=$(SECONDS)
 
 lock: setup ## Resolve requirements.lock and deploy/requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

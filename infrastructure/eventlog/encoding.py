@@ -127,7 +127,12 @@ class GroupEncoder:
         if not count:
             return
         data, crc = format.encode_frame(
-            self._seed, self._base, count, self.timestamp_us, self._parts
+            self._seed,
+            self._base,
+            count,
+            self.timestamp_us,
+            self._parts,
+            continues=bool(self._frames),
         )
         self._frames.append(EncodedFrame(data, crc, self._base, self._runs))
         self._base += count

@@ -27,6 +27,8 @@ SEGMENT_HEADER_BYTES: Final = _SEGMENT_HEADER.size + 4
 _FRAME_HEADER: Final = struct.Struct("<4sIIIQQ")
 FRAME_HEADER_BYTES: Final = _FRAME_HEADER.size
 _FRAME_CRC: Final = struct.Struct("<IIQQ")
+_CONTINUES: Final = 1 << 31
+"""Set in a frame's count: it was written and flushed together with the frame before it."""
 _LENGTH: Final = struct.Struct("<I")
 FRAME_OVERHEAD: Final = FRAME_HEADER_BYTES + _LENGTH.size
 
@@ -65,6 +67,9 @@ class FrameHeader(NamedTuple):
     events: int
     base_position: int
     timestamp_us: int
+    continues: bool = False
+    """It belongs to the group commit of the frame before it; False: all frames before it were on
+    disk before it was written."""
 
 
 class Footer(NamedTuple):
@@ -123,9 +128,17 @@ def frame_seed(uuid: bytes) -> int:
 
 
 def encode_frame(
-    seed: int, base_position: int, count: int, timestamp_us: int, parts: list[bytes]
+    seed: int,
+    base_position: int,
+    count: int,
+    timestamp_us: int,
+    parts: list[bytes],
+    *,
+    continues: bool = False,
 ) -> tuple[bytes, int]:
     """A batch frame around encoded records, and its checksum.
+
+    `continues`: see `FrameHeader`.
 
     Raises:
         ValueError: over 64 MiB.
@@ -134,6 +147,8 @@ def encode_frame(
     length = len(blob) + FRAME_OVERHEAD
     if length > MAX_FRAME_BYTES:
         raise ValueError(f"a batch of {length} bytes; at most {MAX_FRAME_BYTES}")
+    if continues:
+        count |= _CONTINUES
     fields = _FRAME_CRC.pack(length, count, base_position, timestamp_us)
     crc = int(google_crc32c.extend(google_crc32c.extend(seed, fields), blob))
     header = _FRAME_HEADER.pack(FRAME_MAGIC, length, crc, count, base_position, timestamp_us)
@@ -151,9 +166,11 @@ def decode_frame_header(data: bytes, offset: int) -> FrameHeader:
     magic, length, crc, count, base, timestamp = _FRAME_HEADER.unpack_from(data, offset)
     if magic != FRAME_MAGIC:
         raise InvalidBytes("no frame begins here")
-    if not FRAME_OVERHEAD < length <= MAX_FRAME_BYTES or count == 0:
+    events = count & ~_CONTINUES
+    records = length - FRAME_OVERHEAD
+    if length > MAX_FRAME_BYTES or not 0 < events * RECORD_HEADER_BYTES <= records:
         raise InvalidBytes("frame header is not plausible")
-    return FrameHeader(length, crc, count, base, timestamp)
+    return FrameHeader(length, crc, events, base, timestamp, count != events)
 
 
 def check_frame(data: bytes, offset: int, seed: int) -> FrameHeader:
@@ -168,9 +185,8 @@ def check_frame(data: bytes, offset: int, seed: int) -> FrameHeader:
         raise InvalidBytes("frame is cut short")
     if data[end - 4 : end] != _LENGTH.pack(header.length):
         raise InvalidBytes("frame's lengths differ")
-    fields = _FRAME_CRC.pack(
-        header.length, header.events, header.base_position, header.timestamp_us
-    )
+    count = header.events | _CONTINUES if header.continues else header.events
+    fields = _FRAME_CRC.pack(header.length, count, header.base_position, header.timestamp_us)
     blob = data[offset + FRAME_HEADER_BYTES : end - 4]
     if google_crc32c.extend(google_crc32c.extend(seed, fields), blob) != header.crc:
         raise InvalidBytes("frame fails its checksum")

@@ -1,6 +1,7 @@
 """Frames within a segment file: walking over them, reading one, finding one by position."""
 
 import os
+import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -11,6 +12,7 @@ from infrastructure.eventlog.format import FrameHeader, InvalidBytes
 _READ_BYTES: Final = 1024 * 1024
 _PROBE_BYTES: Final = 96 * 1024
 """Of one look into the middle of a segment: a frame is rarely longer."""
+_NO_RECORDS: Final = (InvalidBytes, UnicodeDecodeError, struct.error)
 _MAGIC_OVERLAP: Final = len(format.FRAME_MAGIC) - 1
 
 
@@ -25,8 +27,15 @@ class Frame(NamedTuple):
     """Within `data`."""
 
     def records(self) -> Iterator[RecordedEvent]:
-        """Its events, in order."""
-        return format.decode_records(self.data, self.data_offset, self.header)
+        """Its events, in order.
+
+        Raises:
+            BadFrame: they do not fill it, though its checksum fits: not written by this code.
+        """
+        try:
+            yield from format.decode_records(self.data, self.data_offset, self.header)
+        except _NO_RECORDS as error:
+            raise self._bad(error) from error
 
     def versions(self) -> Iterator[tuple[str, int]]:
         """Stream and version of its events, in order, without the rest."""
@@ -34,7 +43,14 @@ class Frame(NamedTuple):
 
     def record(self, number: int) -> RecordedEvent:
         """One of its events, by its number from 0."""
-        return format.decode_record(self.data, self.data_offset, self.header, number)
+        try:
+            return format.decode_record(self.data, self.data_offset, self.header, number)
+        except _NO_RECORDS as error:
+            raise self._bad(error) from error
+
+    def _bad(self, error: Exception) -> "BadFrame":
+        reason = f"records do not fill their frame: {error}"
+        return BadFrame(self.offset, self.header.base_position, reason)
 
 
 class BadFrame(Exception):

@@ -141,7 +141,10 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
         NewerFormat: a newer kefu wrote it.
     """
     segments = list_segments(directory) if directory.is_dir() else []
-    durable = durable_end(directory, segments)
+    try:
+        durable = durable_end(directory, segments)
+    except CorruptLog:
+        durable = Watermark(0, 0, 0)  # not known: a header is damaged, and is found below
     total = sum(current_path(segment.path).stat().st_size for segment in segments)
     findings: list[Finding] = []
     frames = events = done = last = 0

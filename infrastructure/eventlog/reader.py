@@ -119,7 +119,12 @@ class SegmentReader:
         if location.number >= frame.header.events:
             reason = f"frame has {frame.header.events} events, not {location.number + 1}"
             raise CorruptFrame(self._paths[base], frame.offset, location.position, reason)
-        return frame.record(location.number)
+        try:
+            return frame.record(location.number)
+        except BadFrame as bad:
+            raise CorruptFrame(
+                self._paths[base], bad.offset, bad.next_position, bad.reason
+            ) from bad
 
     def close(self) -> None:
         """Release descriptors."""

@@ -1,7 +1,9 @@
 """Opening what is there: lock, check, cut off a torn tail, never skip.
 
 The torn-tail rule: bytes are cut only where the failure is in the last segment and no valid frame
-follows; what is cut is kept beside it as `.torn`. Anything else refuses to start.
+of a later group commit follows: pages reach the disk in any order, so of the group that was being
+written any part may be there. What is cut is kept beside it as `.torn`. Anything else refuses to
+start.
 """
 
 import fcntl
@@ -88,6 +90,7 @@ def recover(directory: Path, disk: Disk) -> tuple[list[Segment], Tail | None]:
     durable = watermark.read()
     watermark.close()
     segments = list_segments(directory)
+    sync_directory(directory)  # a killed writer's last renames may still be in memory only
     for segment in segments:
         read_header(segment.path)
     check_chain(segments)
@@ -193,14 +196,14 @@ def _refuse_damage(path: Path, fd: int, end: int, position: int, durable: Waterm
     A file that ends before (a copy of a log in use, a disk that lied) is a tear; what it lacks is
     in `Tail.missing`.
     """
-    trailer = os.pread(fd, 4, durable.end - 4)
-    if durable.end > end and len(trailer) == 4 and any(trailer):
+    there = end < durable.end <= os.fstat(fd).st_size
+    if there and any(os.pread(fd, 4, durable.end - 4)):
         reason = f"damaged; events up to position {durable.position} were acknowledged"
         raise CorruptFrame(path, end, position, reason)
 
 
 def _cut(path: Path, fd: int, seed: int, end: int, position: int, reason: str) -> int:
-    """Cut what stands behind `end`, unless a valid frame is among it; how many bytes it was."""
+    """Cut what stands behind `end`, unless a later group is among it; how many bytes it was."""
     rest = _read_all(fd, end)
     # Without the reserved zeros, but with those that may end a frame.
     used = rest[: len(rest.rstrip(b"\x00")) + 8] if any(rest) else b""
@@ -223,7 +226,9 @@ def _cut(path: Path, fd: int, seed: int, end: int, position: int, reason: str) -
 
 
 def _find_frame(data: bytes, seed: int, position: int) -> tuple[int, int] | None:
-    """Offset and base position of a valid frame of this segment anywhere in the bytes."""
+    """Offset and base position of a valid frame of this segment anywhere in the bytes with which a
+    group commit begins: everything before it was on disk when it was written.
+    """
     at = data.find(format.FRAME_MAGIC)
     while at >= 0:
         try:
@@ -231,7 +236,7 @@ def _find_frame(data: bytes, seed: int, position: int) -> tuple[int, int] | None
         except format.InvalidBytes:
             pass
         else:
-            if header.base_position >= position:
+            if header.base_position >= position and not header.continues:
                 return at, header.base_position
         at = data.find(format.FRAME_MAGIC, at + 1)
     return None

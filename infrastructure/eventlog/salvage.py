@@ -16,6 +16,7 @@ from infrastructure.eventlog.active import ActiveSegment
 from infrastructure.eventlog.disk import Disk
 from infrastructure.eventlog.errors import CorruptLog
 from infrastructure.eventlog.format import FrameHeader
+from infrastructure.eventlog.frames import BadFrame, Frame
 from infrastructure.eventlog.recovery import lock_directory
 from infrastructure.eventlog.sealing import seal
 from infrastructure.eventlog.segment import Segment, list_segments, read_footer, read_header
@@ -129,8 +130,22 @@ def _intact(segment: Segment, lost: list[Finding]) -> Iterator[tuple[FrameHeader
         except format.InvalidBytes:
             at += 1
             continue
+        # A position takes 16 bytes and more: one that is further on than that is none of ours, and
+        # the gap before it would be filled without end.
+        passed = (at - format.SEGMENT_HEADER_BYTES) // format.RECORD_HEADER_BYTES
+        first = segment.base_position
+        if not first <= header.base_position <= first + passed or not _decodes(data, at, header):
+            at += 1
+            continue
         yield header, at, data[at + format.FRAME_HEADER_BYTES : at + header.length - 4]
         at += header.length
+
+
+def _decodes(data: bytes, at: int, header: FrameHeader) -> bool:
+    try:
+        return sum(1 for _ in Frame(at, header, data, at).records()) == header.events
+    except BadFrame:
+        return False
 
 
 class _Copy:

@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -103,6 +104,16 @@ def seal(
     path.rename(target)
     sync_directory(path.parent)
     return target
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory and its parents, durably: a log is as durable as the way to it."""
+    if not directory.parent.exists():
+        make_directory(directory.parent)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    # Also when it was there: whoever made it may have been killed before this.
+    with suppress(PermissionError):  # of a parent that others keep
+        sync_directory(directory.parent)
 
 
 def sync_directory(directory: Path) -> None:

@@ -6,6 +6,7 @@ A segment is named by its base position: `<20 digits>.open` while it is written,
 
 import itertools
 import os
+import struct
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -55,7 +56,7 @@ def _scan(directory: Path) -> list[Segment]:
     found = []
     for entry in os.scandir(directory):
         stem, suffix = os.path.splitext(entry.name)
-        if suffix in (OPEN_SUFFIX, SEALED_SUFFIX) and stem.isdigit():
+        if suffix in (OPEN_SUFFIX, SEALED_SUFFIX) and stem.isascii() and stem.isdigit():
             found.append(Segment(Path(entry.path), int(stem), suffix == SEALED_SUFFIX))
     return sorted(found, key=lambda segment: (segment.base_position, segment.sealed))
 
@@ -108,7 +109,7 @@ def read_footer_streams(path: Path) -> StreamIndex:
         body = file.read(length)
     try:
         streams = format.decode_footer_streams(body, crc)
-    except InvalidBytes as error:
+    except (InvalidBytes, UnicodeDecodeError, struct.error) as error:
         raise CorruptSegment(path, footer.content_end, int(path.stem), str(error)) from error
     return streams
 
@@ -129,7 +130,8 @@ def _read_footer(path: Path, file: BinaryIO) -> tuple[Footer, int, int]:
         footer = format.decode_footer(file.read(format.FOOTER_FIXED_BYTES))
     except InvalidBytes as error:
         raise CorruptSegment(path, size, base, str(error)) from error
-    if footer.content_end != start or footer.first_position != base:
+    fits = footer.content_end == start and footer.first_position == base
+    if not fits or footer.last_position - base + 1 != footer.events:
         raise CorruptSegment(path, start, base, "footer belongs to another segment")
     return footer, length, crc
 

@@ -23,6 +23,7 @@ from infrastructure.eventlog.queue import Outcome
 from infrastructure.eventlog.reader import SegmentReader
 from infrastructure.eventlog.rebuild import Progress, bring_up_to_date
 from infrastructure.eventlog.recovery import Tail, last_timestamp_us, lock_directory, recover
+from infrastructure.eventlog.sealing import make_directory
 from infrastructure.eventlog.segment import read_footer, read_header
 from infrastructure.eventlog.stats import LogStats
 from infrastructure.eventlog.tail import StreamTail
@@ -82,7 +83,7 @@ class EventLog:
         """
         if not 0 < max_segment_bytes <= MAX_SEGMENT_LIMIT:
             raise ValueError(f"a segment has 1 to {MAX_SEGMENT_LIMIT} bytes")
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory)
         disk = disk or Disk()
         with ExitStack() as undo:
             lock = lock_directory(directory)
