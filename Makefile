@@ -34,6 +34,8 @@ check: setup ## Lint, types, layers
 
 bench: setup ## Print the headline figures
 	$(BIN)/python -m benchmarks.log_append
+	$(BIN)/python -m benchmarks.log_scale --events 100000,300000
+	$(BIN)/python -m benchmarks.log_replay --events 1500000
 	$(BIN)/python -m benchmarks.projection
 	$(BIN)/python -m benchmarks.command_path
 

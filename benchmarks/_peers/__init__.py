@@ -1,10 +1,10 @@
 """Other event logs, each on disk before it acknowledges, measured beside ours."""
 
+from benchmarks._peers.nats import JetStreamPeer
 from benchmarks._peers.peer import Peer, measure
 from benchmarks._peers.postgres import PostgresRecorderPeer
 from benchmarks._peers.redis import RedisStreamsPeer
 from benchmarks._peers.sqlite import SQLiteRecorderPeer
-from benchmarks._peers.nats import JetStreamPeer
 
 __all__ = ["PEERS", "measure"]
 

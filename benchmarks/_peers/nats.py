@@ -10,6 +10,7 @@ import json
 import subprocess
 import time
 import urllib.request
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -40,12 +41,12 @@ class JetStreamPeer:
     which have at most 1,000 messages.
     """
 
-    name: ClassVar = "nats_jetstream"
-    loads: ClassVar = [
+    name: ClassVar[str] = "nats_jetstream"
+    loads: ClassVar[Sequence[Load]] = [
         *(Load(batch, 1, _ASYNC) for batch in (64, 256, 1_000, 4_000)),
         *(Load(batch, producers, _ATOMIC) for producers in (1, 4) for batch in (100, 1_000)),
     ]
-    fsync_policy: ClassVar = "sync_interval: always, fsync of the block before the ack"
+    fsync_policy: ClassVar[str] = "sync_interval: always, fsync of the block before the ack"
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -4,6 +4,7 @@ Batches end at 500 events: the recorder sends a batch as one pipeline, and with 
 and server wait for each other for ever (eventsourcing 9.5.6, psycopg 3.3.9, one connection too).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -23,11 +24,11 @@ _TIMEOUT_S = 30
 class PostgresRecorderPeer:
     """Two producers are tried too: one prepares a batch while the other's is committed."""
 
-    name: ClassVar = "eventsourcing_postgres"
-    loads: ClassVar = [
+    name: ClassVar[str] = "eventsourcing_postgres"
+    loads: ClassVar[Sequence[Load]] = [
         Load(batch, producers) for producers in (1, 2) for batch in (10, 100, 250, 500)
     ]
-    fsync_policy: ClassVar = "synchronous_commit on, fsync on: WAL flushed at every commit"
+    fsync_policy: ClassVar[str] = "synchronous_commit on, fsync on: WAL flushed at every commit"
 
     def __init__(self, directory: Path) -> None:
         self._server = EmbeddedPostgres(directory / "postgres")

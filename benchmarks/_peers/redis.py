@@ -1,6 +1,7 @@
 """Redis Streams with `appendfsync always`: XADD in pipelines over redis-py (with hiredis)."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -17,9 +18,11 @@ _BATCHES = (100, 500, 1_000, 2_000, 5_000)
 class RedisStreamsPeer:
     """One stream, because its order over all events is what a log gives."""
 
-    name: ClassVar = "redis_streams"
-    loads: ClassVar = [Load(batch, producers) for producers in (1, 2) for batch in _BATCHES]
-    fsync_policy: ClassVar = "appendfsync always: fsync of the AOF before the replies"
+    name: ClassVar[str] = "redis_streams"
+    loads: ClassVar[Sequence[Load]] = [
+        Load(batch, producers) for producers in (1, 2) for batch in _BATCHES
+    ]
+    fsync_policy: ClassVar[str] = "appendfsync always: fsync of the AOF before the replies"
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

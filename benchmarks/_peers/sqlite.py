@@ -1,6 +1,7 @@
 """The SQLite recorder of the `eventsourcing` library, on a file, flushing at every commit."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -16,9 +17,13 @@ _FULL = 2
 class SQLiteRecorderPeer:
     """One producer: SQLite has one writer at a time."""
 
-    name: ClassVar = "eventsourcing_sqlite"
-    loads: ClassVar = [Load(batch) for batch in (10, 100, 500, 1_000, 5_000, 20_000)]
-    fsync_policy: ClassVar = "journal_mode WAL, synchronous FULL: fsync of the WAL at every commit"
+    name: ClassVar[str] = "eventsourcing_sqlite"
+    loads: ClassVar[Sequence[Load]] = [
+        Load(batch) for batch in (10, 100, 500, 1_000, 5_000, 20_000)
+    ]
+    fsync_policy: ClassVar[str] = (
+        "journal_mode WAL, synchronous FULL: fsync of the WAL at every commit"
+    )
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "events.sqlite"
