@@ -21,9 +21,7 @@ class SQLiteRecorderPeer:
     loads: ClassVar[Sequence[Load]] = [
         Load(batch) for batch in (10, 100, 500, 1_000, 5_000, 20_000)
     ]
-    fsync_policy: ClassVar[str] = (
-        "journal_mode WAL, synchronous FULL: fsync of the WAL at every commit"
-    )
+    fsync_policy: ClassVar[str] = "WAL with synchronous FULL: fsync at every commit"
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "events.sqlite"
