@@ -46,7 +46,7 @@ class JetStreamPeer:
         *(Load(batch, 1, _ASYNC) for batch in (64, 256, 1_000, 4_000)),
         *(Load(batch, producers, _ATOMIC) for producers in (1, 4) for batch in (100, 1_000)),
     ]
-    fsync_policy: ClassVar[str] = "sync_interval: always, fsync of the block before the ack"
+    fsync_policy: ClassVar[str] = "sync_interval: always (the running server reports sync_always)"
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
