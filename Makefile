@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 SECONDS ?= 300
 STAMP := $(VENV)/.installed
+RUNTIME := $(VENV)/.runtime
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check bench soak fuzz lock clean
@@ -15,13 +16,23 @@ help: ## Show the targets
 setup: $(STAMP) ## Make .venv from requirements.lock (quick the second time)
 
 # Modules are compiled when they are first used: a third of the time that this takes.
+PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+KEFU := $(PIP) --no-deps --no-build-isolation -e .
+
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $(STAMP)
+	$(PIP) --require-hashes -r requirements.lock
+	$(KEFU)
+	touch $(RUNTIME) $(STAMP)
 
-run: setup ## Start everything on PORT (default 8000); data in ./data
+# To run it, the tools of developers are not waited for.
+$(RUNTIME): deploy/requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --require-hashes -r deploy/requirements.lock
+	$(KEFU)
+	touch $(RUNTIME)
+
+run: $(RUNTIME) ## Start everything on PORT (default 8000); data in ./data
 	$(BIN)/kefu serve --port $(PORT)
 
 test: setup ## Run every test but the soaks
@@ -35,6 +46,8 @@ check: setup ## Lint, types, layers
 
 bench: setup ## Print the headline figures
 	$(BIN)/python -m benchmarks.log_append
+	$(BIN)/python -m benchmarks.log_scale --events 100000,300000
+	$(BIN)/python -m benchmarks.log_replay --events 1500000
 	$(BIN)/python -m benchmarks.projection
 	$(BIN)/python -m benchmarks.command_path
 
@@ -49,7 +62,7 @@ lock: setup ## Resolve requirements.lock and deploy/requirements.lock anew (need
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --extra dev pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header -c requirements.lock pyproject.toml -o deploy/requirements.lock
+	  --no-annotate --no-header --extra build -c requirements.lock pyproject.toml -o deploy/requirements.lock
 
 clean: ## Remove what was made here, but not ./data
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

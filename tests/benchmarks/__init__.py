@@ -1,0 +1,1 @@
+"""The benchmarks themselves: small sizes, no peers, no figure asserted."""
