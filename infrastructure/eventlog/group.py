@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from application.ports.event_store import ANY_VERSION, WrongExpectedVersion
+from application.ports.event_store import ANY_VERSION, NO_STREAM, WrongExpectedVersion
 from infrastructure.eventlog.encoding import EncodedFrame, GroupEncoder
 from infrastructure.eventlog.queue import Batch, Job, Outcome
+from infrastructure.eventlog.tail import StreamTail
 
 
 class Group:
@@ -37,9 +38,18 @@ class Group:
         """How many it holds."""
         return self.next_position - self.base_position
 
-    def add(self, jobs: Sequence[Job], last_version: Callable[[str], int]) -> None:
+    def add(self, jobs: Sequence[Job], tail: StreamTail) -> None:
         """Decide and encode; whatever is raised, the group must be refused."""
         self._jobs += jobs
+        # Looked for together, streams that are about to begin cost a fraction; the tail remembers.
+        tail.absent(
+            append.stream
+            for job in jobs
+            for batch in job.batches
+            for append in batch
+            if append.expected_version == NO_STREAM
+        )
+        last_version = tail.last_version
         for job in jobs:
             self._outcomes.append(
                 [

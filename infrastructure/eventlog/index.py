@@ -24,6 +24,7 @@ from infrastructure.eventlog.table import (
     Coverage,
     Run,
     Table,
+    none_has,
     pack_entry,
     write_table,
 )
@@ -139,16 +140,8 @@ class Index:
 
     def absent(self, streams: Iterable[str]) -> list[str]:
         """Those of the streams that it does not know."""
-        finds = [table.find for table in reversed(self._tables)]
-        missing = []
-        for stream in streams:
-            key = stream_key(stream)
-            for find in finds:
-                if find(key) is not None:
-                    break
-            else:
-                missing.append(stream)
-        return missing
+        probes = [table.probe() for table in reversed(self._tables)]
+        return [stream for stream in streams if none_has(stream_key(stream), probes)]
 
     def runs(self, stream: str, after_version: int, limit: int | None) -> list[Run]:
         """Runs with events of the stream with `version > after_version`, in version order.

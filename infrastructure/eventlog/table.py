@@ -121,6 +121,10 @@ class Table:
         start = (at - base) // ENTRY_BYTES
         return range(start, self._end_of(key, start, high))
 
+    def probe(self) -> tuple["Table", mmap.mmap, int, int]:
+        """For `none_has`: the table, its bytes, number of buckets, offset of the fingerprints."""
+        return self, self._map, self._buckets, self._prints
+
     def _end_of(self, key: bytes, start: int, high: int) -> int:
         """Number behind the last entry of a key whose first is `start`, by halving."""
         low = start + 1
@@ -176,6 +180,19 @@ class Table:
             else:
                 high = middle
         return low
+
+
+def none_has(key: bytes, probes: Sequence[tuple[Table, mmap.mmap, int, int]]) -> bool:
+    """Whether no table has the key: `Table.find` for many, with no call for each."""
+    prefix = int.from_bytes(key[:_PRINT_AT], "big")
+    fingerprint = key[_PRINT_AT:_PRINT_END]
+    fences = _FENCES.unpack_from
+    for table, data, buckets, prints in probes:
+        low, high = fences(data, HEADER_BYTES + 4 * (prefix * buckets >> 32))
+        maybe = data.find(fingerprint, prints + 2 * low, prints + 2 * high) >= 0
+        if maybe and table.find(key) is not None:
+            return False
+    return True
 
 
 def write_table(

@@ -7,6 +7,7 @@ indexed again at the next start. When the index can't be written, the writer sto
 
 import threading
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from infrastructure.eventlog.encoding import EncodedFrame
@@ -15,6 +16,7 @@ from infrastructure.eventlog.table import Run
 
 FLUSH_EVENTS: Final = 100_000
 MAX_EVENTS: Final = 1_000_000
+_MAX_VERSIONS: Final = 100_000
 _MAX_ABSENT: Final = 20_000
 """Some group commits' worth; then it begins anew."""
 
@@ -42,6 +44,8 @@ class StreamTail:
         self._before: _Generation | None = None
         """On its way into the index."""
         self._flushes = 0
+        self._versions: dict[str, int] = {}
+        """Last versions of streams that go on, the oldest first; bounded."""
         self._absent: set[str] = set()
         """Streams that were looked for and do not exist: a new stream is looked for when a command
         is decided and again when it is written, and the index is asked once."""
@@ -51,7 +55,7 @@ class StreamTail:
         position, number = frame.base_position, 0
         with self._lock:
             now = self._now
-            known, absent = now.streams, self._absent
+            known, absent, versions = now.streams, self._absent, self._versions
             for stream, first, count in frame.runs:
                 run = (first, count, position, offset, number)
                 runs = known.get(stream)
@@ -60,8 +64,13 @@ class StreamTail:
                     absent.discard(stream)
                 else:
                     runs.append(run)
+                if first:  # one that has just begun is in `now`, and most never go on
+                    versions[stream] = first + count - 1
                 position += count
                 number += count
+            if len(versions) > _MAX_VERSIONS:
+                for stream in list(islice(versions, _MAX_VERSIONS // 8)):
+                    del versions[stream]
             now.events += number
             now.first = now.first or frame.base_position
             now.checkpoint = Checkpoint(
@@ -87,8 +96,9 @@ class StreamTail:
                 if runs:
                     first, count, *_ = runs[-1]
                     return first + count - 1
-            if stream in self._absent:
-                return -1
+            version = self._versions.get(stream, -1)
+            if version >= 0 or stream in self._absent:
+                return version
             flushes = self._flushes
         # Had a flush just moved it from one to the other, then it is in the index now.
         version = self._index.last_version(stream)
@@ -122,18 +132,27 @@ class StreamTail:
     def absent(self, streams: Iterable[str]) -> set[str]:
         """Those of the streams that have no durable event."""
         with self._lock:
-            unknown = [stream for stream in streams if not self._holds(stream)]
+            known = self._absent
+            unknown = []
+            found = set()
+            for stream in streams:
+                if stream in known:
+                    found.add(stream)
+                elif not self._holds(stream):
+                    unknown.append(stream)
             flushes = self._flushes
+        if not unknown:
+            return found
         missing = self._index.absent(unknown)
         with self._lock:
             if flushes == self._flushes:
-                found = {stream for stream in missing if not self._holds(stream)}
-                if len(self._absent) + len(found) > _MAX_ABSENT:
+                fresh = {stream for stream in missing if not self._holds(stream)}
+                if len(self._absent) + len(fresh) > _MAX_ABSENT:
                     self._absent.clear()
-                self._absent |= found
-                return found
+                self._absent |= fresh
+                return found | fresh
         # A flush came between: what was in memory then may be in the index now.
-        return {stream for stream in missing if self.last_version(stream) < 0}
+        return found | {stream for stream in missing if self.last_version(stream) < 0}
 
     def _holds(self, stream: str) -> bool:
         before = self._before

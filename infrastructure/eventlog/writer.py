@@ -155,7 +155,7 @@ class LogWriter:
                 return
             group = self._open = self._new_group()
         try:
-            group.add(jobs, self._tail.last_version)
+            group.add(jobs, self._tail)
         except Exception as error:  # noqa: BLE001 - nothing was written: these callers get it
             reason = f"a batch could not be encoded: {type(error).__name__}: {error}"
             self._give_up(StoreReadOnly(reason), ())
