@@ -90,16 +90,17 @@ class StreamTail:
 
     def last_version(self, stream: str) -> int:
         """Version of the stream's last durable event, -1: none."""
-        with self._lock:
-            for generation in (self._now, self._before):
-                runs = generation.streams.get(stream) if generation else None
-                if runs:
-                    first, count, *_ = runs[-1]
-                    return first + count - 1
-            version = self._versions.get(stream, -1)
-            if version >= 0 or stream in self._absent:
-                return version
-            flushes = self._flushes
+        flushes = self._flushes
+        # Without the lock, for the writer's sake: a generation that is read here and flushed
+        # meanwhile still holds what it held, and `now` is read before `before`.
+        for generation in (self._now, self._before):
+            runs = generation.streams.get(stream) if generation else None
+            if runs:
+                first, count, *_ = runs[-1]
+                return first + count - 1
+        version = self._versions.get(stream, -1)
+        if version >= 0 or stream in self._absent:
+            return version
         # Had a flush just moved it from one to the other, then it is in the index now.
         version = self._index.last_version(stream)
         if version < 0:
