@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
+import msgspec
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
@@ -36,6 +37,18 @@ class CoreConnection(Core, Protocol):
         """
 
 
+class ScrubState(Protocol):
+    """What the log's scrubber has seen."""
+
+    @property
+    def last_full_pass_us(self) -> int:
+        """In us since 1970; 0: none yet."""
+
+    @property
+    def findings(self) -> Sequence[msgspec.Struct]:
+        """Damage that it knows of, located."""
+
+
 @dataclass(frozen=True)
 class WebDependencies:
     """Everything that the web role's routes use."""
@@ -52,6 +65,8 @@ class WebDependencies:
     widget_secret: bytes
     gather_metrics: Callable[[], bytes]
     resources: Sequence[Resource]
+    scrub_state: Callable[[], ScrubState | None] = lambda: None
+    """What the log's scrubber wrote last; None: it has not looked yet."""
 
 
 def dependencies(connection: HTTPConnection) -> WebDependencies:
