@@ -1,12 +1,15 @@
 """The log in the process that writes it: `EventStore`."""
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+
+import lmdb
 
 from application.ports.event_store import (
     MatchingEvents,
@@ -15,7 +18,7 @@ from application.ports.event_store import (
     WrongExpectedVersion,
 )
 from infrastructure.eventlog.active import ActiveSegment
-from infrastructure.eventlog.disk import Disk
+from infrastructure.eventlog.disk import Disk, DiskFull
 from infrastructure.eventlog.errors import WrongIndex
 from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.index import Index
@@ -78,7 +81,7 @@ class EventLog:
         Raises:
             LogLocked: another process writes it.
             CorruptLog: and its kinds; no event was changed.
-            DiskFull: there is no space for a segment.
+            DiskFull: there is no space for a segment, or for the index.
             NewerFormat: a newer kefu wrote it.
         """
         if not 0 < max_segment_bytes <= MAX_SEGMENT_LIMIT:
@@ -102,7 +105,11 @@ class EventLog:
             index = Index(directory / INDEX_DIRECTORY)
             undo.callback(index.close)
             durable = Watermark(next_position - 1, active.base_position, active.end)
-            bring_up_to_date(directory, index, log_uuid, durable, progress)
+            try:
+                bring_up_to_date(directory, index, log_uuid, durable, progress)
+            except lmdb.DiskError as error:
+                reason = f"no space to bring the index up to date: {error}; free some, then start"
+                raise DiskFull(errno.ENOSPC, reason, str(directory)) from error
             stream_tail = StreamTail(index, log_uuid)
             writer = LogWriter(
                 directory,

@@ -37,6 +37,14 @@ class CoreConnection(Core, Protocol):
         """
 
 
+class ScrubFinding(Protocol):
+    """Damage, and when it was found."""
+
+    @property
+    def finding(self) -> msgspec.Struct:
+        """Segment, offset, position, code and reason."""
+
+
 class ScrubState(Protocol):
     """What the log's scrubber has seen."""
 
@@ -45,8 +53,8 @@ class ScrubState(Protocol):
         """In us since 1970; 0: none yet."""
 
     @property
-    def findings(self) -> Sequence[msgspec.Struct]:
-        """Damage that it knows of, located."""
+    def findings(self) -> Sequence[ScrubFinding]:
+        """What was still so when it last looked."""
 
 
 @dataclass(frozen=True)

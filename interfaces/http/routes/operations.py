@@ -56,7 +56,8 @@ def _scrub(deps: Deps) -> dict[str, Any]:
     if state is None:
         return {"last_full_pass": None, "findings": []}
     last = shapes.optional_time(state.last_full_pass_us or None)
-    return {"last_full_pass": last, "findings": msgspec.to_builtins(state.findings)}
+    findings = [msgspec.to_builtins(known.finding) for known in state.findings]
+    return {"last_full_pass": last, "findings": findings}
 
 
 async def _core(deps: Deps) -> str:
