@@ -1,15 +1,12 @@
 """The log in the process that writes it: `EventStore`."""
 
 import asyncio
-import errno
 import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-
-import lmdb
 
 from application.ports.event_store import (
     MatchingEvents,
@@ -18,7 +15,7 @@ from application.ports.event_store import (
     WrongExpectedVersion,
 )
 from infrastructure.eventlog.active import ActiveSegment
-from infrastructure.eventlog.disk import Disk, DiskFull
+from infrastructure.eventlog.disk import Disk, DiskFull, is_full
 from infrastructure.eventlog.errors import WrongIndex
 from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.index import Index
@@ -107,9 +104,11 @@ class EventLog:
             durable = Watermark(next_position - 1, active.base_position, active.end)
             try:
                 bring_up_to_date(directory, index, log_uuid, durable, progress)
-            except lmdb.DiskError as error:
-                reason = f"no space to bring the index up to date: {error}; free some, then start"
-                raise DiskFull(errno.ENOSPC, reason, str(directory)) from error
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                reason = "no space to bring the index up to date; free some, then start"
+                raise DiskFull(error.errno, reason, str(directory)) from error
             stream_tail = StreamTail(index, log_uuid)
             writer = LogWriter(
                 directory,

@@ -34,7 +34,8 @@ def small_disk(directory: Path, kind: str) -> Iterator[Path]:
     try:
         yield place
     finally:
-        subprocess.run([umount, str(place)], check=True)
+        # Lazily: maps of the index's files go when the last look-up that had them is collected.
+        subprocess.run([umount, "--lazy", str(place)], check=True)
 
 
 def free_bytes(place: Path) -> int:
