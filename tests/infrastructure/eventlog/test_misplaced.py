@@ -139,7 +139,8 @@ def test_one_segment_of_a_newer_format_and_nothing_is_touched(
 
 
 def test_a_second_process_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.faults.log_writer", str(tmp_path / "log"), "0"]
+    hold = "import sys, tests.faults.log_writer as w; w.write(w.Path(sys.argv[1]), 0)"
+    command = [sys.executable, "-c", hold, str(tmp_path / "log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
