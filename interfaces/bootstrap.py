@@ -5,6 +5,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import msgspec
+import structlog
+from prometheus_client.core import Metric
+
 from application.commands.bus import CommandBus
 from application.ports.core import Core
 from application.ports.event_store import EventFeed
@@ -12,9 +16,12 @@ from application.ports.system import Clock, Ids, PasswordHasher
 from application.projections.runner import ProjectionRunner
 from domain.errors import InvalidInput
 from infrastructure.argon2 import Argon2Hasher
+from infrastructure.eventlog import backup as backups
 from infrastructure.eventlog import operations
+from infrastructure.eventlog import restore as restoring
 from infrastructure.eventlog.errors import LogLocked as LogLocked
 from infrastructure.eventlog.reader import LogReader
+from infrastructure.eventlog.scrubber import Scrubber, ScrubberThread, read_state
 from infrastructure.eventlog.store import EventLog
 from infrastructure.ipc.client import CoreClient
 from infrastructure.ipc.server import CoreServer
@@ -33,6 +40,7 @@ from interfaces.settings import Settings
 from interfaces.workers.supervisor import SupervisorStats
 
 configure_logs = logs.configure
+_log = structlog.get_logger(__name__)
 
 
 class NotStarted(InvalidInput):
@@ -77,11 +85,16 @@ class CoreRole:
         self.ids: Ids = SystemIds()
         self.passwords: PasswordHasher = Argon2Hasher()
         self._settings = settings
+        self._scrubber: Scrubber | None = None
+        self._scrubbing: ScrubberThread | None = None
         self._log = EventLog.open(
             settings.log_dir,
             max_segment_bytes=settings.segment_mb * 1024 * 1024,
             max_segment_age_s=settings.segment_age_s,
         )
+        if (found := self._log.recovered) is not None:
+            event = "log.events_missing" if found.missing else "log.torn_tail_cut"
+            _log.critical(event, missing_events=found.missing, cut_bytes=found.cut)
 
     @property
     def failure(self) -> str | None:
@@ -89,8 +102,12 @@ class CoreRole:
         return self._log.failure
 
     async def start(self) -> None:
-        """Start the command bus."""
-        limit = self._settings.queue_limit
+        """Start the command bus, and the scrubber in the background."""
+        settings = self._settings
+        if settings.scrub_mb_per_s:
+            self._scrubber = Scrubber(settings.log_dir, settings.scrub_mb_per_s, _report_damage)
+            self._scrubbing = ScrubberThread(self._scrubber)
+        limit = settings.queue_limit
         self._bus = CommandBus(self._log, SystemClock(), queue_limit=limit)
         self.core: Core = self._bus
         self._bus.start()
@@ -101,16 +118,29 @@ class CoreRole:
         make_private(settings.socket_dir)
         self._server = CoreServer(self._bus)
         await self._server.start(settings.core_socket)
-        render = collectors.renderer(lambda: collectors.core_families(self._bus.stats, self._log))
-        self._metrics = MetricsServer(settings.socket_dir, "core", render)
+        self._metrics = MetricsServer(
+            settings.socket_dir, "core", collectors.renderer(self._families)
+        )
         self._metrics.start()
+
+    def _families(self) -> Iterator[Metric]:
+        yield from collectors.core_families(self._bus.stats, self._log)
+        if self._scrubber is not None:
+            yield from collectors.scrub_families(self._scrubber.state)
 
     async def close(self) -> None:
         """Finish what was taken, close the log."""
+        if self._scrubbing is not None:
+            self._scrubbing.close()
         await self._bus.close()
         await self._server.close()
         self._metrics.close()
         self._log.close()
+
+
+def _report_damage(finding: operations.Finding) -> None:
+    """Once for each: it is shown in metrics and by /readyz for as long as it is there."""
+    _log.critical("log.damaged", **msgspec.structs.asdict(finding))
 
 
 def projector(settings: Settings) -> ProjectionRunner:
@@ -172,6 +202,7 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         passwords=Argon2Hasher(),
         widget_secret=make_widget_secret(settings),
         gather_metrics=lambda: gather(settings.socket_dir),
+        scrub_state=lambda: read_state(settings.log_dir),
         resources=(core, postgres),
     )
 
@@ -227,6 +258,27 @@ def log_salvage(
 def log_feed(settings: Settings) -> EventFeed:
     """The log's files, which must be there."""
     return LogReader(_log_of(settings))
+
+
+def log_backup(
+    settings: Settings, target: Path, progress: operations.Progress
+) -> backups.BackupReport:
+    """Copy the log, in use or not, into a new or an earlier backup."""
+    return backups.backup(_log_of(settings), target, progress)
+
+
+def log_restored(
+    settings: Settings, backup: Path, progress: operations.Progress
+) -> restoring.RestoreReport:
+    """Put a backup in the place of the log, which is missing; nothing else may run there.
+
+    Views of a log that is gone are set aside: they may be ahead of what is restored.
+    """
+    postgres = embedded_postgres(settings)
+    log = settings.log_dir
+    if postgres is not None and not (log.exists() and any(log.iterdir())):
+        postgres.set_aside()
+    return restoring.restore(backup, settings.log_dir, progress)
 
 
 def views_status(settings: Settings) -> views_rebuild.ViewsStatus:

@@ -27,6 +27,8 @@ class Setting(NamedTuple):
     text: str
     most: float = 1_000_000
     """Largest value of a number; the least is more than 0."""
+    zero: bool = False
+    """Whether 0 is a value too."""
 
 
 SETTINGS: Final = (
@@ -58,6 +60,13 @@ SETTINGS: Final = (
     ),
     Setting(
         "segment_age_s", "KEFU_SEGMENT_AGE_S", 7200.0, "Age in s at which a segment is sealed."
+    ),
+    Setting(
+        "scrub_mb_per_s",
+        "KEFU_SCRUB_MB_PER_S",
+        4.0,
+        "Speed in MB/s at which sealed segments are read again and checked; 0: never.",
+        zero=True,
     ),
     Setting(
         "login_per_minute",
@@ -92,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: int
     segment_mb: int
     segment_age_s: float
+    scrub_mb_per_s: float
     login_per_minute: float
     sessions_per_minute: float
     agent_session_h: float
@@ -184,8 +194,9 @@ def _check(settings: Settings) -> None:
         if not isinstance(row.default, int | float):
             continue
         # Not `<=`: nan is neither.
-        if not 0 < value <= row.most:
-            raise InvalidInput(f"{row.variable} must be more than 0 and at most {row.most:,.0f}.")
+        if not 0 < value <= row.most and not (row.zero and value == 0):
+            least = "0 or more" if row.zero else "more than 0"
+            raise InvalidInput(f"{row.variable} must be {least} and at most {row.most:,.0f}.")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise InvalidInput("KEFU_LOG_LEVEL must be debug, info, warning or error.")
     if not settings.host or any(sign.isspace() or sign in "[]/" for sign in settings.host):

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,8 @@ class ActiveSegment:
         self.streams: StreamIndex | None = None
         """For the footer; None: not known, because another process wrote a part of it."""
         self._last_timestamp_us = 0
+        self._aging_since = 0.0
+        """When its first frame came, by the monotonic clock."""
         self._disk = disk
         self._hash = content_hash
         self._reserved = end
@@ -78,7 +81,15 @@ class ActiveSegment:
         path = tail.segment.path
         active = cls(path, read_header(path), disk, tail.end, tail.content_hash)
         active.first_timestamp_us = tail.first_timestamp_us
+        # Recorded times may be ahead of the clock by now, where it went back.
+        age_s = max(0.0, time.time() - tail.first_timestamp_us / 1e6)
+        active._aging_since = time.monotonic() - age_s
         return active
+
+    @property
+    def age_s(self) -> float:
+        """Since its first frame, whatever was done to the wall clock meanwhile; 0: it has none."""
+        return time.monotonic() - self._aging_since if self.first_timestamp_us else 0.0
 
     def append(self, frames: Sequence[bytes], timestamp_us: int) -> None:
         """Write frames and return when they are on disk.
@@ -97,7 +108,9 @@ class ActiveSegment:
         for frame in frames:
             self._hash.update(frame)
         self.end += size
-        self.first_timestamp_us = self.first_timestamp_us or timestamp_us
+        if not self.first_timestamp_us:
+            self.first_timestamp_us = timestamp_us
+            self._aging_since = time.monotonic()
         self._last_timestamp_us = timestamp_us
 
     def content_hash(self) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _MAX_VECTORS: Final = 512
+SPARE_BYTES: Final = 16 * 1024 * 1024
 
 
 class DiskFull(OSError):
@@ -45,17 +46,30 @@ class Disk:
         """Reserve space: flushing needs no change of the file's metadata then, and a full disk
         shows before anything is written.
 
+        `SPARE_BYTES` stay free beyond it. A log that is read-only for want of space must still be
+        able to seal its segments, write its index and start again.
+
         Raises:
-            DiskFull: the space is not there.
+            DiskFull: the space is not there; none of it was taken.
             OSError: another failure.
         """
+        _require_free(fd, length + SPARE_BYTES)
+        size = os.fstat(fd).st_size
         try:
             os.posix_fallocate(fd, offset, length)
         except OSError as error:
             if is_full(error):
+                # ext4 keeps what it got before it found no more, and the disk is full indeed.
+                os.ftruncate(fd, size)
                 raise DiskFull(error.errno, error.strerror) from error
             if error.errno not in _CANNOT_RESERVE:
                 raise
+
+
+def _require_free(fd: int, size: int) -> None:
+    free = os.fstatvfs(fd)
+    if free.f_bavail * free.f_frsize < size:
+        raise DiskFull(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def is_full(error: OSError) -> bool:

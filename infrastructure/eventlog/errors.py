@@ -5,6 +5,7 @@
     InfrastructureError
     ├── LogLocked            another process writes this log
     ├── NewerFormat          written by a newer kefu
+    ├── WrongBackup          a directory is no backup of this log, or not a whole one
     ├── WrongIndex           the index, a cache, does not lead to what it says
     └── CorruptLog           bytes are not what was written; names file, offset and positions
         ├── CorruptFrame     a frame that fails its checks, with valid frames after it
@@ -30,6 +31,18 @@ class NewerFormat(InfrastructureError):
     """The segment was written by a newer kefu; this one must not touch it."""
 
     code = "log-newer-format"
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        super().__init__(
+            f"{path.name} has format {version}, and this kefu knows formats up to {known}. Nothing"
+            " was changed: run the kefu that wrote it, or a newer one"
+        )
+
+
+class WrongBackup(InfrastructureError):
+    """A directory that is no backup of this log, or not a whole one."""
+
+    code = "log-wrong-backup"
 
 
 class WrongIndex(InfrastructureError):

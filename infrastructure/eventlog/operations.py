@@ -3,7 +3,6 @@
 All of them read only. `salvage` is in a module of its own.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -12,8 +11,9 @@ import msgspec
 
 from application.ports.event_store import RecordedEvent
 from infrastructure.eventlog import format
-from infrastructure.eventlog.errors import CorruptFrame, CorruptLog, CorruptSegment
-from infrastructure.eventlog.frames import BadFrame, walk
+from infrastructure.eventlog.checking import check_open, check_sealed
+from infrastructure.eventlog.errors import CorruptLog
+from infrastructure.eventlog.frames import BadFrame, Frame, walk
 from infrastructure.eventlog.reader import SegmentReader
 from infrastructure.eventlog.salvage import Finding, SalvageReport, finding_of, salvage
 from infrastructure.eventlog.segment import (
@@ -22,7 +22,6 @@ from infrastructure.eventlog.segment import (
     current_path,
     list_segments,
     read_footer,
-    read_footer_streams,
     read_header,
 )
 from infrastructure.eventlog.watermark import Watermark, WatermarkReader
@@ -45,6 +44,7 @@ Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
 _PAGE: Final = 1_000
+_PROGRESS_BYTES: Final = 4 * 1024 * 1024
 
 
 class SegmentInfo(msgspec.Struct, frozen=True):
@@ -158,11 +158,14 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
         findings.append(Finding(name, 0, durable.segment_base, "log-missing-segment", reason))
     for segment in segments:
         try:
-            last = segment.base_position - 1
-            for count in _check_segment(segment, segments, durable):
+            last, told = segment.base_position - 1, 0
+            for frame in _frames(segment, segments, durable):
                 frames += 1
-                events += count
-                last += count
+                events += frame.header.events
+                last += frame.header.events
+                if frame.offset - told >= _PROGRESS_BYTES:
+                    told = frame.offset
+                    progress(done + told, total)
         except CorruptLog as error:
             finding = finding_of(error)
             if finding not in findings:
@@ -172,43 +175,10 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
     return VerifyReport(not findings, len(segments), frames, events, last, findings)
 
 
-def _check_segment(segment: Segment, segments: list[Segment], durable: Watermark) -> Iterator[int]:
-    """Number of events of each frame.
-
-    Raises:
-        CorruptLog: located.
-    """
-    path = current_path(segment.path)
-    header = read_header(path)
-    footer = read_footer(path) if segment.sealed else None
-    if footer is not None and len(read_footer_streams(path)) != footer.streams:
-        raise CorruptSegment(path, footer.content_end, header.base_position, "footer's streams")
-    end, last = _expected_end(segment, segments, durable)
-    if footer is not None:
-        end, last = footer.content_end, footer.last_position
-    seed = format.frame_seed(header.uuid)
-    digest = hashlib.sha256()
-    position, at = header.base_position, format.SEGMENT_HEADER_BYTES
-    with path.open("rb") as file:
-        digest.update(file.read(format.SEGMENT_HEADER_BYTES))
-        try:
-            for frame in walk(file.fileno(), seed, at, end, position):
-                digest.update(memoryview(frame.data)[frame.data_offset :][: frame.header.length])
-                if sum(1 for _ in frame.records()) != frame.header.events:
-                    raise BadFrame(frame.offset, position, "records are not as counted")
-                position += frame.header.events
-                at = frame.offset + frame.header.length
-                yield frame.header.events
-                if position > last:
-                    break
-        except BadFrame as bad:
-            raise CorruptFrame(path, bad.offset, bad.next_position, bad.reason) from bad
-    if position != last + 1:
-        reason = f"ends with position {position - 1}; it should with {last}"
-        raise CorruptSegment(path, at, position, reason)
-    if footer is not None and digest.digest() != footer.content_hash:
-        reason = "content does not have the hash in the footer"
-        raise CorruptSegment(path, footer.content_end, header.base_position, reason)
+def _frames(segment: Segment, segments: list[Segment], durable: Watermark) -> Iterator[Frame]:
+    if segment.sealed:
+        return check_sealed(segment.path)
+    return check_open(segment.path, *_expected_end(segment, segments, durable))
 
 
 def _expected_end(

@@ -129,7 +129,7 @@ def _finish_sealing(segments: list[Segment], disk: Disk) -> list[Segment]:
     for segment in reversed(segments[:-1]):
         following = done[0]  # under the name that it has by now
         if not segment.sealed:
-            end, digest = _content(segment.path, following.base_position)
+            end, digest = content(segment.path, following.base_position)
             if digest != read_header(following.path).previous_hash:
                 reason = f"{following.path.name} does not follow it: another history"
                 raise CorruptSegment(segment.path, end, segment.base_position, reason)
@@ -138,7 +138,7 @@ def _finish_sealing(segments: list[Segment], disk: Disk) -> list[Segment]:
     return done
 
 
-def _content(path: Path, next_base: int) -> tuple[int, bytes]:
+def content(path: Path, next_base: int) -> tuple[int, bytes]:
     """Where the frames of a full segment end, and the hash of everything before.
 
     Raises:

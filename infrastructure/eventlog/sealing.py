@@ -125,6 +125,27 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a small file anew, durably: after a crash it is the old or the new one, and whole.
+
+    Raises:
+        OSError: the old one is there as it was.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            Disk().write(fd, [data], 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
 def _footer(path: Path, end: int, content_hash: bytes) -> tuple[Footer, StreamIndex]:
     header = read_header(path)
     base, seed = header.base_position, format.frame_seed(header.uuid)

@@ -81,7 +81,7 @@ def read_header(path: Path) -> SegmentHeader:
     except InvalidBytes as error:
         raise CorruptSegment(path, 0, base, str(error)) from error
     if version > format.FORMAT_VERSION:
-        raise NewerFormat(f"{path.name} has format {version}; this kefu knows 1 to 1")
+        raise NewerFormat(path, version, format.FORMAT_VERSION)
     if header.base_position != base:
         raise CorruptSegment(path, 0, base, f"holds position {header.base_position} on")
     return header
@@ -148,20 +148,24 @@ def check_chain(segments: list[Segment]) -> None:
         reason = f"begins at position {first.base_position}; the segments before it are missing"
         raise MissingSegment(first.path, 0, 1, reason)
     for segment, following in itertools.pairwise(segments):
-        if not segment.sealed:
-            continue  # sealing it was interrupted; recovery does it again
-        footer = read_footer(segment.path)
-        if following.base_position != footer.last_position + 1:
-            raise MissingSegment(
-                following.path,
-                0,
-                footer.last_position + 1,
-                f"begins at position {following.base_position}; a segment is missing",
-            )
-        if read_header(following.path).previous_hash != footer.content_hash:
-            raise CorruptSegment(
-                following.path,
-                0,
-                following.base_position,
-                f"does not follow {segment.path.name}: another history, or a changed file",
-            )
+        if segment.base_position == following.base_position:
+            reason = f"and {following.path.name} hold the same positions: one of them is a copy"
+            raise CorruptSegment(segment.path, 0, segment.base_position, reason)
+        if segment.sealed:  # else sealing it was interrupted; recovery does it again
+            check_link(segment.path, following.path)
+
+
+def check_link(path: Path, following: Path) -> None:
+    """A sealed segment is followed by this one.
+
+    Raises:
+        MissingSegment, CorruptSegment.
+    """
+    footer = read_footer(path)
+    base = int(following.stem)
+    if base != footer.last_position + 1:
+        reason = f"begins at position {base}; a segment is missing"
+        raise MissingSegment(following, 0, footer.last_position + 1, reason)
+    if read_header(current_path(following)).previous_hash != footer.content_hash:
+        reason = f"does not follow {path.name}: another history, or a changed file"
+        raise CorruptSegment(following, 0, base, reason)

@@ -15,7 +15,7 @@ from application.ports.event_store import (
     WrongExpectedVersion,
 )
 from infrastructure.eventlog.active import ActiveSegment
-from infrastructure.eventlog.disk import Disk
+from infrastructure.eventlog.disk import Disk, DiskFull, is_full
 from infrastructure.eventlog.errors import WrongIndex
 from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.index import Index
@@ -78,7 +78,7 @@ class EventLog:
         Raises:
             LogLocked: another process writes it.
             CorruptLog: and its kinds; no event was changed.
-            DiskFull: there is no space for a segment.
+            DiskFull: there is no space for a segment, or for the index.
             NewerFormat: a newer kefu wrote it.
         """
         if not 0 < max_segment_bytes <= MAX_SEGMENT_LIMIT:
@@ -102,7 +102,13 @@ class EventLog:
             index = Index(directory / INDEX_DIRECTORY)
             undo.callback(index.close)
             durable = Watermark(next_position - 1, active.base_position, active.end)
-            bring_up_to_date(directory, index, log_uuid, durable, progress)
+            try:
+                bring_up_to_date(directory, index, log_uuid, durable, progress)
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                reason = "no space to bring the index up to date; free some, then start"
+                raise DiskFull(error.errno, reason, str(directory)) from error
             stream_tail = StreamTail(index, log_uuid)
             writer = LogWriter(
                 directory,

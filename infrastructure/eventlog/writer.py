@@ -205,7 +205,7 @@ class LogWriter:
             return self._max_age_s  # an empty segment has no age
         if active.end >= self._max_bytes:
             return 0.0
-        return self._max_age_s - (self._now_us() - active.first_timestamp_us) / 1e6
+        return self._max_age_s - active.age_s
 
     def _roll(self) -> None:
         """Go on in a new segment; the full one is sealed in the background."""

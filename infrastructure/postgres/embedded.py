@@ -6,6 +6,7 @@ found by its pid file and reused.
 """
 
 import hashlib
+import itertools
 import os
 import signal
 import stat
@@ -112,6 +113,22 @@ class EmbeddedPostgres:
         if self._process is not None:
             self._process.wait()
             self._process = None
+
+    def set_aside(self) -> Path | None:
+        """Stop the server and keep its files under another name: the next start begins anew.
+
+        Returns:
+            Where they are now; None: there were none.
+        """
+        if not self.directory.exists():
+            return None
+        self.stop()
+        for number in itertools.count(1):
+            aside = self.directory.with_name(f"{self.directory.name}.before-{number}")
+            if not aside.exists():
+                break
+        self.directory.rename(aside)
+        return aside
 
     def running(self, pid: int) -> bool:
         """Whether the server with this pid still runs; reaps it if it was our child."""

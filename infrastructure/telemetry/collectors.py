@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from application.commands.stats import CommandStats
 from application.projections.runner import ProjectionStats
+from infrastructure.eventlog.scrubber import ScrubState
 from infrastructure.eventlog.stats import FSYNC_BOUNDS_S, GROUP_BOUNDS
 from infrastructure.eventlog.store import EventLog
 
@@ -87,6 +88,19 @@ def core_families(commands: CommandStats, log: EventLog) -> Iterable[Metric]:
         stats.group_counts,
         stats.events,
     )
+
+
+def scrub_families(state: ScrubState) -> Iterable[Metric]:
+    """The scrubber: what it has read over all its life, and what is wrong now."""
+    yield CounterMetricFamily("kefu_scrub_bytes", "Bytes of frames checked.", state.bytes)
+    yield CounterMetricFamily("kefu_scrub_segments", "Segments checked.", state.segments)
+    yield CounterMetricFamily("kefu_scrub_passes", "Full passes.", state.passes)
+    yield GaugeMetricFamily(
+        "kefu_scrub_last_full_pass_timestamp_seconds",
+        "End of the last full pass; 0: none yet.",
+        state.last_full_pass_us / 1e6,
+    )
+    yield GaugeMetricFamily("kefu_scrub_findings", "Damage that is there.", len(state.findings))
 
 
 def projector_families(stats: ProjectionStats) -> Iterable[Metric]:

@@ -12,10 +12,14 @@ from application import codec
 from application.ports.event_store import RecordedEvent
 from application.queries.feed import FeedCursor
 from interfaces import bootstrap, shapes
+from interfaces.cli import log_backup
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json, progress_bar
 
 app = typer.Typer(help="Look at the event log, check it, copy it.", no_args_is_help=True)
+
+app.command("backup")(log_backup.backup)
+app.command("restore")(log_backup.restore)
 
 After = Annotated[int, typer.Option(min=0, help="Begin after this position.")]
 Types = Annotated[

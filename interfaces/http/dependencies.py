@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
+import msgspec
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
@@ -36,6 +37,26 @@ class CoreConnection(Core, Protocol):
         """
 
 
+class ScrubFinding(Protocol):
+    """Damage, and when it was found."""
+
+    @property
+    def finding(self) -> msgspec.Struct:
+        """Segment, offset, position, code and reason."""
+
+
+class ScrubState(Protocol):
+    """What the log's scrubber has seen."""
+
+    @property
+    def last_full_pass_us(self) -> int:
+        """In us since 1970; 0: none yet."""
+
+    @property
+    def findings(self) -> Sequence[ScrubFinding]:
+        """What was still so when it last looked."""
+
+
 @dataclass(frozen=True)
 class WebDependencies:
     """Everything that the web role's routes use."""
@@ -52,6 +73,8 @@ class WebDependencies:
     widget_secret: bytes
     gather_metrics: Callable[[], bytes]
     resources: Sequence[Resource]
+    scrub_state: Callable[[], ScrubState | None] = lambda: None
+    """What the log's scrubber wrote last; None: it has not looked yet."""
 
 
 def dependencies(connection: HTTPConnection) -> WebDependencies:

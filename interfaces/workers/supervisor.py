@@ -151,7 +151,7 @@ def serve(
         AlreadyRunning: another `kefu serve` has this data directory, or somebody has the port.
         Unavailable: the embedded Postgres does not start.
     """
-    lock, killed_before = _lock(settings.run_dir)
+    lock, killed_before = claim(settings.run_dir)
     try:
         _require_free_port(settings, _PATIENCE_S if killed_before else 0.0)
         stats = SupervisorStats()
@@ -244,8 +244,15 @@ def _bind_error(host: str, port: int) -> OSError | None:
     return None
 
 
-def _lock(directory: Path) -> tuple[int, bool]:
-    """A descriptor that holds the lock, and whether its last holder was killed."""
+def claim(directory: Path) -> tuple[int, bool]:
+    """Become the only one who runs a data directory, given its `run` directory.
+
+    Returns:
+        A descriptor that holds the lock until it is closed, and whether its last holder was killed.
+
+    Raises:
+        AlreadyRunning: a `kefu serve` has it.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(directory / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()

@@ -63,3 +63,10 @@ def test_only_the_core_gets_the_administrators_password(monkeypatch: pytest.Monk
     settings = load({"KEFU_ADMIN_PASSWORD": "hush"})
     holders = [role for role in ROLES if "hush" in _environment(settings, role).values()]
     assert holders == ["core"]
+
+
+def test_the_scrubber_can_be_switched_off_with_0() -> None:
+    assert load({"KEFU_SCRUB_MB_PER_S": "0"}).scrub_mb_per_s == 0
+    for refused in ("-1", "nan"):
+        with pytest.raises(InvalidInput, match="KEFU_SCRUB_MB_PER_S must be 0 or more"):
+            load({"KEFU_SCRUB_MB_PER_S": refused})

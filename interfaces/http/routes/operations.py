@@ -3,11 +3,13 @@
 import asyncio
 from typing import Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from application.queries.core import LogHealth
 from domain.errors import KefuError, Unavailable
+from interfaces import shapes
 from interfaces.http.authentication import public
 from interfaces.http.dependencies import Deps
 from interfaces.http.exposition import merge
@@ -32,6 +34,7 @@ async def readyz(deps: Deps) -> JSONResponse:
         "views": views,
         "log_position": deps.feed.durable_position(),
         "fsync": "before every acknowledgement",
+        "scrub": _scrub(deps),
     }
     ready = parts["core"] == "ok" and parts["views"] == "ok"
     return JSONResponse(
@@ -45,6 +48,16 @@ async def metrics(request: Request, deps: Deps) -> Response:
     others = await asyncio.to_thread(deps.gather_metrics)
     own = render(request.app.state.http_stats, deps.hub)
     return Response(merge(own, others), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _scrub(deps: Deps) -> dict[str, Any]:
+    """Damage that nobody has read yet stops nothing; it is here to be acted on."""
+    state = deps.scrub_state()
+    if state is None:
+        return {"last_full_pass": None, "findings": []}
+    last = shapes.optional_time(state.last_full_pass_us or None)
+    findings = [msgspec.to_builtins(known.finding) for known in state.findings]
+    return {"last_full_pass": last, "findings": findings}
 
 
 async def _core(deps: Deps) -> str:
