@@ -14,7 +14,6 @@ from application.ports.event_store import StoreReadOnly
 from infrastructure.eventlog.active import ActiveSegment
 from infrastructure.eventlog.disk import DiskFull
 from infrastructure.eventlog.group import Group
-from infrastructure.eventlog.recent import RecentFrames
 from infrastructure.eventlog.stats import LogStats
 from infrastructure.eventlog.tail import StreamTail
 from infrastructure.eventlog.watermark import Watermark, WatermarkWriter
@@ -28,7 +27,6 @@ class Committer:
         active: Where groups go.
         last_position: The last one in the log.
         tail: Told of what is durable.
-        recent: The same, with the bytes.
         stats: Told of each group.
         finished: Called behind each group, in whatever thread.
         failed: Called once, when the log takes no more events for good.
@@ -40,7 +38,6 @@ class Committer:
         active: ActiveSegment,
         last_position: int,
         tail: StreamTail,
-        recent: RecentFrames,
         stats: LogStats,
         *,
         finished: Callable[[], None],
@@ -54,7 +51,6 @@ class Committer:
         self.full: str | None = None
         """Why it takes none until there is space."""
         self._tail = tail
-        self._recent = recent
         self._stats = stats
         self._finished = finished
         self._on_failure = failed
@@ -148,7 +144,6 @@ class Committer:
         self.full = None
         for frame in frames:
             self._tail.add(active.base_position, offset, frame)
-            self._recent.add(offset, frame)
             active.count(frame.runs)
             offset += len(frame.data)
         self.publish(group.next_position - 1)

@@ -187,16 +187,11 @@ class EventLog:
         locations = self._tail.locations(stream, after_version, limit)
         upto = self._writer.watermark
         events: list[RecordedEvent] = []
-        recent = self._writer.recent
         with self._reading:
             for location in locations:
                 if up_to_position is not None and location.position > up_to_position:
                     break
-                frame = recent.get(location.position - location.number)
-                if frame is not None and location.number < frame.header.events:
-                    event = frame.record(location.number)
-                else:
-                    event = self._reader.at(location, upto)
+                event = self._reader.at(location, upto)
                 if event.stream != stream or event.version != location.version:
                     raise WrongIndex(stream, location.version, event.position)
                 events.append(event)

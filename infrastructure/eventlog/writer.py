@@ -20,7 +20,6 @@ from infrastructure.eventlog.disk import Disk, DiskFull
 from infrastructure.eventlog.group import Group
 from infrastructure.eventlog.indexing import IndexKeeper
 from infrastructure.eventlog.queue import MAX_GROUP_EVENTS, Batch, Done, Job, JobQueue, Outcome
-from infrastructure.eventlog.recent import RecentFrames
 from infrastructure.eventlog.sealing import Sealer
 from infrastructure.eventlog.stats import LogStats
 from infrastructure.eventlog.tail import MAX_EVENTS, StreamTail
@@ -50,7 +49,6 @@ class LogWriter:
     ) -> None:
         self._queue = JobQueue()
         self.stats = LogStats(self._queue)
-        self.recent = RecentFrames()
         self._directory = directory
         self._last_us = last_timestamp_us
         self._tail = tail
@@ -66,7 +64,6 @@ class LogWriter:
             active,
             next_position - 1,
             tail,
-            self.recent,
             self.stats,
             finished=self._finished,
             failed=self._queue.close,
