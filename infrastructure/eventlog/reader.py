@@ -21,6 +21,7 @@ from infrastructure.eventlog.index import Location
 from infrastructure.eventlog.notify import FileWatch
 from infrastructure.eventlog.segment import (
     SEALED_SUFFIX,
+    current_path,
     list_segments,
     read_footer,
     read_header,
@@ -28,6 +29,8 @@ from infrastructure.eventlog.segment import (
 from infrastructure.eventlog.watermark import FILE_NAME, Watermark, WatermarkReader
 
 _MAX_OPEN: Final = 64
+_MAX_FETCHED: Final = 2
+"""Open copies of archived segments: a descriptor keeps the space of one that was evicted."""
 _CACHE_BYTES: Final = 16 * 1024 * 1024
 """Of checked frames that are kept for reads by location."""
 
@@ -39,6 +42,8 @@ class _OpenSegment(NamedTuple):
     seed: int
     content_end: int | None
     """Where its frames end, when it is sealed."""
+    fetched: bool
+    """It is a copy of a segment that is only in the archive."""
 
 
 class _Span(NamedTuple):
@@ -201,6 +206,10 @@ class SegmentReader:
         segments = list_segments(self._directory)
         self._bases = [segment.base_position for segment in segments]
         self._paths = {segment.base_position: segment.path for segment in segments}
+        remote = {segment.base_position for segment in segments if segment.remote}
+        for base, segment in list(self._open.items()):
+            if base in remote and not segment.fetched:
+                self._close(base)  # deleted here: nobody else keeps its space
 
     def _segment(self, base: int) -> _OpenSegment:
         if (found := self._open.get(base)) is not None:
@@ -213,15 +222,24 @@ class SegmentReader:
             self._list()  # it was sealed, and renamed, just now
             found = self._open_segment(base)
         while len(self._open) >= _MAX_OPEN:
-            oldest = next(iter(self._open))
-            os.close(self._open.pop(oldest).fd)
+            os.close(self._open.pop(next(iter(self._open))).fd)
+        if found.fetched:
+            fetched = [number for number, segment in self._open.items() if segment.fetched]
+            for number in fetched[: len(fetched) + 1 - _MAX_FETCHED]:
+                self._close(number)
         self._open[base] = found
         return found
+
+    def _close(self, base: int) -> None:
+        """Close a segment, unless the cursor stands in it."""
+        if base != self._base:
+            os.close(self._open.pop(base).fd)
 
     def _open_segment(self, base: int) -> _OpenSegment:
         path = self._paths.get(base)
         if path is None:
             raise MissingSegment(self._directory, 0, base, f"no segment begins at {base}")
+        path = current_path(path)
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             header = read_header(path)
@@ -230,7 +248,8 @@ class SegmentReader:
         except BaseException:
             os.close(fd)
             raise
-        return _OpenSegment(fd, path, base, format.frame_seed(header.uuid), end)
+        fetched = path.parent != self._directory
+        return _OpenSegment(fd, path, base, format.frame_seed(header.uuid), end, fetched)
 
 
 def _end_of(segment: _OpenSegment) -> int:
