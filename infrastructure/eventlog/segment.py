@@ -88,10 +88,15 @@ def current_path(path: Path) -> Path:
     Raises:
         As `archive.cache.SegmentCache.path`.
     """
-    for here in (path, sealed_path(path)):
-        if here.exists():
-            return here
-    return cache.local_copy(path.parent, path.name) or sealed_path(path)
+    here = _here(path)
+    if here.exists():
+        return here
+    return cache.local_copy(path.parent, path.name) or here
+
+
+def _here(path: Path) -> Path:
+    """As `current_path`, and fetches nothing."""
+    return path if path.exists() else sealed_path(path)
 
 
 def size_of(segment: Segment) -> int:
@@ -233,6 +238,6 @@ def check_link(path: Path, following: Path) -> None:
     if base != footer.last_position + 1:
         reason = f"begins at position {base}; a segment is missing"
         raise MissingSegment(following, 0, footer.last_position + 1, reason)
-    if read_header(current_path(following)).previous_hash != footer.content_hash:
+    if read_header(_here(following)).previous_hash != footer.content_hash:
         reason = f"does not follow {path.name}: another history, or a changed file"
         raise CorruptSegment(following, 0, base, reason)

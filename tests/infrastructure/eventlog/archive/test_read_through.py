@@ -1,6 +1,7 @@
 """What is only in the archive is read as if it were here, or refused with its place."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import msgspec
@@ -18,9 +19,12 @@ from infrastructure.eventlog.archive.errors import (
 from infrastructure.eventlog.archive.expiry import expire
 from infrastructure.eventlog.archive.location import save_location
 from infrastructure.eventlog.archive.rebuild import attach, rebuild_manifest
+from infrastructure.eventlog.backup import backup
 from infrastructure.eventlog.errors import CorruptSegment, MissingSegment
 from infrastructure.eventlog.reader import LogReader
+from infrastructure.eventlog.restore import restore
 from infrastructure.eventlog.retention import CursorRegistry, RetentionPolicy
+from infrastructure.eventlog.scrubber import Scrubber
 from infrastructure.eventlog.segment import list_segments
 from infrastructure.eventlog.store import EventLog
 from tests.infrastructure.eventlog.archive.conftest import Archived
@@ -263,3 +267,22 @@ def test_salvage_copies_what_is_in_the_archive_too(on_disk: Archived, tmp_path: 
     report = operations.salvage(on_disk.log, tmp_path / "saved")
     assert report.copied_events == 6
     assert {finding.position for finding in report.lost} == {4}
+
+
+def test_a_backup_holds_what_is_only_in_the_archive_and_fetches_it_once(
+    on_disk: Archived, tmp_path: Path
+) -> None:
+    move(on_disk)
+    assert backup(on_disk.log, tmp_path / "backup").copied_segments == 7
+    shutil.rmtree(on_disk.log / "archive" / "cache")
+    shutil.rmtree(folder_of(on_disk))  # the next backup needs nothing of it
+    backup(on_disk.log, tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "restored")
+    assert payloads(tmp_path / "restored") == PAYLOADS
+
+
+def test_the_scrubber_leaves_the_archive_alone(on_disk: Archived) -> None:
+    move(on_disk)
+    scrubber = Scrubber(on_disk.log, 1000.0)
+    assert scrubber.full_pass(threading.Event())
+    assert (scrubber.state.findings, cached(on_disk.log)) == ([], [])
