@@ -19,13 +19,17 @@ from infrastructure.argon2 import Argon2Hasher
 from infrastructure.eventlog import backup as backups
 from infrastructure.eventlog import operations
 from infrastructure.eventlog import restore as restoring
+from infrastructure.eventlog.archive.service import LogArchive, archive_state
+from infrastructure.eventlog.archive.worker import ArchiveWorker
 from infrastructure.eventlog.errors import LogLocked as LogLocked
 from infrastructure.eventlog.reader import LogReader
+from infrastructure.eventlog.retention import cursor_files
 from infrastructure.eventlog.scrubber import Scrubber, ScrubberThread, read_state
 from infrastructure.eventlog.store import EventLog
 from infrastructure.ipc.client import CoreClient
 from infrastructure.ipc.server import CoreServer
 from infrastructure.postgres import rebuild as views_rebuild
+from infrastructure.postgres.cursors import view_positions
 from infrastructure.postgres.embedded import EmbeddedPostgres
 from infrastructure.postgres.projection_store import PostgresProjectionStore
 from infrastructure.postgres.views import PostgresViews
@@ -87,6 +91,10 @@ class CoreRole:
         self._settings = settings
         self._scrubber: Scrubber | None = None
         self._scrubbing: ScrubberThread | None = None
+        self._archiver: ArchiveWorker | None = None
+        archive = log_archive(settings) if settings.archive_url is not None else None
+        if archive is not None:
+            archive.attach()
         self._log = EventLog.open(
             settings.log_dir,
             max_segment_bytes=settings.segment_mb * 1024 * 1024,
@@ -95,6 +103,9 @@ class CoreRole:
         if (found := self._log.recovered) is not None:
             event = "log.events_missing" if found.missing else "log.torn_tail_cut"
             _log.critical(event, missing_events=found.missing, cut_bytes=found.cut)
+        if archive is not None:
+            rate = settings.archive_mb_per_s * 1e6
+            self._archiver = archive.worker(lambda: self._log.durable_position, rate)
 
     @property
     def failure(self) -> str | None:
@@ -122,11 +133,15 @@ class CoreRole:
             settings.socket_dir, "core", collectors.renderer(self._families)
         )
         self._metrics.start()
+        if self._archiver:
+            self._archiver.start()
 
     def _families(self) -> Iterator[Metric]:
         yield from collectors.core_families(self._bus.stats, self._log)
         if self._scrubber is not None:
             yield from collectors.scrub_families(self._scrubber.state)
+        if self._archiver is not None:
+            yield from collectors.archive_families(self._archiver.stats)
 
     async def close(self) -> None:
         """Finish what was taken, close the log."""
@@ -135,6 +150,8 @@ class CoreRole:
         await self._bus.close()
         await self._server.close()
         self._metrics.close()
+        if self._archiver:
+            self._archiver.close()
         self._log.close()
 
 
@@ -204,6 +221,7 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         gather_metrics=lambda: gather(settings.socket_dir),
         scrub_state=lambda: read_state(settings.log_dir),
         resources=(core, postgres),
+        archive_state=lambda: archive_state(settings.log_dir),
     )
 
 
@@ -279,6 +297,19 @@ def log_restored(
     if postgres is not None and not (log.exists() and any(log.iterdir())):
         postgres.set_aside()
     return restoring.restore(backup, settings.log_dir, progress)
+
+
+def log_archive(settings: Settings) -> LogArchive:
+    """The log's archive.
+
+    Raises:
+        InvalidInput: it has none.
+    """
+    sources = {
+        "views": lambda: view_positions(database_url(settings)),
+        "cursors": cursor_files(settings.cursor_dir),
+    }
+    return LogArchive.of(settings.log_dir, settings, sources)
 
 
 def views_status(settings: Settings) -> views_rebuild.ViewsStatus:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -69,6 +70,49 @@ SETTINGS: Final = (
         zero=True,
     ),
     Setting(
+        "archive_url",
+        "KEFU_ARCHIVE_URL",
+        None,
+        "Archive of sealed segments, `file:///path` or `s3://bucket/prefix`; unset: none.",
+    ),
+    Setting(
+        "archive_s3_endpoint",
+        "KEFU_ARCHIVE_S3_ENDPOINT",
+        None,
+        "URL of an S3-compatible store; unset: AWS.",
+    ),
+    Setting("archive_s3_region", "KEFU_ARCHIVE_S3_REGION", None, "Region of the bucket."),
+    Setting(
+        "archive_mb_per_s",
+        "KEFU_ARCHIVE_MB_PER_S",
+        20.0,
+        "Most MB/s that archiving in the background reads and writes.",
+    ),
+    Setting(
+        "archive_cache_mb",
+        "KEFU_ARCHIVE_CACHE_MB",
+        1024,
+        "MB of archived segments that are kept here while they are read.",
+    ),
+    Setting(
+        "retain_segments",
+        "KEFU_RETAIN_SEGMENTS",
+        16,
+        "So many of the newest sealed segments stay here in any case.",
+    ),
+    Setting(
+        "retain_hours",
+        "KEFU_RETAIN_HOURS",
+        720.0,
+        "Archived segments stay here for so many hours, unless the disk gets full.",
+    ),
+    Setting(
+        "retain_free_gb",
+        "KEFU_RETAIN_FREE_GB",
+        5.0,
+        "With less free space in GB, archived segments go before their hours are over.",
+    ),
+    Setting(
         "login_per_minute",
         "KEFU_LOGIN_PER_MINUTE",
         10.0,
@@ -102,6 +146,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     segment_mb: int
     segment_age_s: float
     scrub_mb_per_s: float
+    archive_url: str | None
+    archive_s3_endpoint: str | None
+    archive_s3_region: str | None
+    archive_mb_per_s: float
+    archive_cache_mb: int
+    retain_segments: int
+    retain_hours: float
+    retain_free_gb: float
     login_per_minute: float
     sessions_per_minute: float
     agent_session_h: float
@@ -115,6 +167,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def log_dir(self) -> Path:
         """The event log."""
         return self.data_dir / "log"
+
+    @property
+    def cursor_dir(self) -> Path:
+        """Cursors of readers outside, as files that hold back retention."""
+        return self.data_dir / "cursors"
 
     @property
     def run_dir(self) -> Path:
@@ -207,3 +264,18 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")
+    _check_archive(settings)
+
+
+def _check_archive(settings: Settings) -> None:
+    """Messages don't repeat the URLs: somebody may have put a password into one."""
+    url = urlsplit(settings.archive_url or "file:///")
+    is_file = url.scheme == "file" and not url.netloc and url.path.startswith("/")
+    is_bucket = url.scheme == "s3" and url.netloc and "@" not in url.netloc
+    if not is_file and not is_bucket:
+        raise InvalidInput(
+            "KEFU_ARCHIVE_URL must be file:///path or s3://bucket/prefix, without credentials."
+        )
+    endpoint = urlsplit(settings.archive_s3_endpoint or "https://-")
+    if endpoint.scheme not in ("http", "https") or not endpoint.netloc or "@" in endpoint.netloc:
+        raise InvalidInput("KEFU_ARCHIVE_S3_ENDPOINT must be an http(s) URL without credentials.")

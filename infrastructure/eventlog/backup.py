@@ -50,6 +50,7 @@ from infrastructure.eventlog.segment import (
     read_footer_streams,
     read_header,
     sealed_path,
+    size_of,
 )
 from infrastructure.eventlog.watermark import FILE_NAME as WATERMARK_FILE
 from infrastructure.eventlog.watermark import Watermark, WatermarkWriter
@@ -92,7 +93,13 @@ def backup(
     upto = durable_end(directory, list_segments(directory))
     made_us = time.time_ns() // 1000
     listed = list_segments(directory)
-    segments = [found for found in listed if found.base_position <= upto.segment_base]
+    segments = [
+        found
+        for found in listed
+        if found.base_position <= upto.segment_base
+        # What is only in the archive, and in the backup already, is not fetched again.
+        and not (found.remote and (target / LOG_DIRECTORY / found.path.name).exists())
+    ]
     if not segments:
         raise WrongBackup(f"{directory} holds no log")
     with _target(directory, target, segments) as before:
@@ -154,7 +161,7 @@ class _Copy:
 
     def run(self, segments: list[Segment], upto: Watermark) -> list[BackupFile]:
         """All files that the backup consists of then, checked, and durable in `log/`."""
-        sizes = [current_path(segment.path).stat().st_size for segment in segments[:-1]]
+        sizes = [size_of(segment) for segment in segments[:-1]]
         self._total = 2 * (sum(sizes) + upto.end)  # each is copied and read back
         kept = self._kept(segments)
         files = [self._kept_file(path) for path in kept]

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -75,3 +76,12 @@ def _require_free(fd: int, size: int) -> None:
 def is_full(error: OSError) -> bool:
     """Whether the error says that the disk is full, or that a quota or limit is reached."""
     return error.errno in _FULL
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -11,6 +11,8 @@
         ├── CorruptFrame     a frame that fails its checks, with valid frames after it
         ├── CorruptSegment   a header or footer that fails its checks
         └── MissingSegment   a gap in the chain of segments
+
+Those of the archive are in `archive.errors`.
 """
 
 from pathlib import Path

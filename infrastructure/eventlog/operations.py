@@ -10,7 +10,9 @@ from typing import Final
 import msgspec
 
 from application.ports.event_store import RecordedEvent
+from domain.errors import Unavailable
 from infrastructure.eventlog import format
+from infrastructure.eventlog.archive.errors import ArchiveUnknown
 from infrastructure.eventlog.checking import check_open, check_sealed
 from infrastructure.eventlog.errors import CorruptLog
 from infrastructure.eventlog.frames import BadFrame, Frame, walk
@@ -23,6 +25,8 @@ from infrastructure.eventlog.segment import (
     list_segments,
     read_footer,
     read_header,
+    refetch,
+    size_of,
 )
 from infrastructure.eventlog.watermark import Watermark, WatermarkReader
 
@@ -56,6 +60,8 @@ class SegmentInfo(msgspec.Struct, frozen=True):
     last_position: int | None
     """None: it is being written."""
     bytes: int
+    remote: bool = False
+    """It is only in the archive."""
 
 
 class LogInfo(msgspec.Struct, frozen=True):
@@ -76,6 +82,8 @@ class VerifyReport(msgspec.Struct, frozen=True):
     events: int
     last_position: int
     findings: list[Finding]
+    remote: list[str] = []
+    """Segments that were fetched from the archive, or should have been."""
 
 
 def info(directory: Path) -> LogInfo:
@@ -83,10 +91,10 @@ def info(directory: Path) -> LogInfo:
     segments = list_segments(directory) if directory.is_dir() else []
     rows = []
     for segment in segments:
-        path = current_path(segment.path)
+        path = segment.path if segment.remote else current_path(segment.path)
         last = read_footer(path).last_position if segment.sealed else None
-        size = path.stat().st_size
-        rows.append(SegmentInfo(path.name, segment.sealed, segment.base_position, last, size))
+        size, first = size_of(segment), segment.base_position
+        rows.append(SegmentInfo(path.name, segment.sealed, first, last, size, segment.remote))
     position = durable_end(directory, segments).position
     return LogInfo(str(directory), position, sum(row.bytes for row in rows), rows)
 
@@ -145,7 +153,7 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
         durable = durable_end(directory, segments)
     except CorruptLog:
         durable = Watermark(0, 0, 0)  # not known: a header is damaged, and is found below
-    total = sum(current_path(segment.path).stat().st_size for segment in segments)
+    total = sum(size_of(segment) for segment in segments)
     findings: list[Finding] = []
     frames = events = done = last = 0
     try:
@@ -159,6 +167,8 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
     for segment in segments:
         try:
             last, told = segment.base_position - 1, 0
+            if segment.remote:
+                refetch(segment)  # what is in the archive, not what is in the cache
             for frame in _frames(segment, segments, durable):
                 frames += 1
                 events += frame.header.events
@@ -170,14 +180,18 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
             finding = finding_of(error)
             if finding not in findings:
                 findings.append(finding)
-        done += current_path(segment.path).stat().st_size
+        except (Unavailable, ArchiveUnknown) as error:
+            name, first = segment.path.name, segment.base_position
+            findings.append(Finding(name, 0, first, error.code, error.detail))
+        done += size_of(segment)
         progress(done, total)
-    return VerifyReport(not findings, len(segments), frames, events, last, findings)
+    remote = [segment.path.name for segment in segments if segment.remote]
+    return VerifyReport(not findings, len(segments), frames, events, last, findings, remote)
 
 
 def _frames(segment: Segment, segments: list[Segment], durable: Watermark) -> Iterator[Frame]:
     if segment.sealed:
-        return check_sealed(segment.path)
+        return check_sealed(current_path(segment.path))
     return check_open(segment.path, *_expected_end(segment, segments, durable))
 
 

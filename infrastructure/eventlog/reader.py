@@ -4,7 +4,6 @@ Nothing is ever read behind the durable watermark, and every frame is checked be
 are handed out.
 """
 
-import os
 import threading
 import time
 from bisect import bisect_right
@@ -19,32 +18,17 @@ from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.frames import BadFrame, Frame, find_frame, read_frame, walk
 from infrastructure.eventlog.index import Location
 from infrastructure.eventlog.notify import FileWatch
-from infrastructure.eventlog.segment import (
-    SEALED_SUFFIX,
-    list_segments,
-    read_footer,
-    read_header,
-)
+from infrastructure.eventlog.opened import OpenSegment, OpenSegments
 from infrastructure.eventlog.watermark import FILE_NAME, Watermark, WatermarkReader
 
-_MAX_OPEN: Final = 64
 _CACHE_BYTES: Final = 16 * 1024 * 1024
 """Of checked frames that are kept for reads by location."""
-
-
-class _OpenSegment(NamedTuple):
-    fd: int
-    path: Path
-    base_position: int
-    seed: int
-    content_end: int | None
-    """Where its frames end, when it is sealed."""
 
 
 class _Span(NamedTuple):
     """What may be read of a segment."""
 
-    segment: _OpenSegment
+    segment: OpenSegment
     end: int
     """Where to stop."""
     last: int
@@ -56,9 +40,7 @@ class SegmentReader:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._bases: list[int] = []
-        self._paths: dict[int, Path] = {}
-        self._open: dict[int, _OpenSegment] = {}
+        self._opened = OpenSegments(directory)
         self._next = 1
         self._base = 0
         self._offset = 0
@@ -109,7 +91,7 @@ class SegmentReader:
         key = (base, location.frame_offset)
         frame = self._frames.get(key)
         if frame is None:
-            segment = self._segment(base)
+            segment = self._opened.get(base, self._base)
             first = location.position - location.number
             try:
                 frame = read_frame(segment.fd, segment.seed, location.frame_offset, first)
@@ -118,19 +100,19 @@ class SegmentReader:
             self._keep(key, frame)
         if location.number >= frame.header.events:
             reason = f"frame has {frame.header.events} events, not {location.number + 1}"
-            raise CorruptFrame(self._paths[base], frame.offset, location.position, reason)
+            raise CorruptFrame(
+                self._opened.get(base, self._base).path, frame.offset, location.position, reason
+            )
         try:
             return frame.record(location.number)
         except BadFrame as bad:
             raise CorruptFrame(
-                self._paths[base], bad.offset, bad.next_position, bad.reason
+                self._opened.get(base, self._base).path, bad.offset, bad.next_position, bad.reason
             ) from bad
 
     def close(self) -> None:
         """Release descriptors."""
-        for segment in self._open.values():
-            os.close(segment.fd)
-        self._open.clear()
+        self._opened.close()
 
     def _keep(self, key: tuple[int, int], frame: Frame) -> None:
         self._frames[key] = frame
@@ -157,12 +139,12 @@ class SegmentReader:
     def _span(self, upto: Watermark) -> _Span:
         """What may be read of the segment that holds `_next`."""
         while True:
-            segment = self._segment(self._base)
+            segment = self._opened.get(self._base, self._base)
             if self._base == upto.segment_base:
                 return _Span(segment, upto.end, upto.position)
             following = self._base_after(self._base, upto)
             if self._next < following:
-                return _Span(segment, _end_of(segment), following - 1)
+                return _Span(segment, segment.end(), following - 1)
             self._base, self._offset = following, format.SEGMENT_HEADER_BYTES
 
     def _seek(self, position: int, upto: Watermark) -> None:
@@ -182,63 +164,18 @@ class SegmentReader:
 
     def _base_of(self, position: int, upto: Watermark) -> int:
         """Base position of the segment that holds a position."""
-        if not self._bases or self._bases[-1] < upto.segment_base:
-            self._list()
-        at = bisect_right(self._bases, position) - 1
+        bases = self._opened.bases(upto, self._base)
+        at = bisect_right(bases, position) - 1
         if at < 0:
             raise MissingSegment(self._directory, 0, position, "no segment holds this position")
-        return self._bases[at]
+        return bases[at]
 
     def _base_after(self, base: int, upto: Watermark) -> int:
-        if not self._bases or self._bases[-1] < upto.segment_base:
-            self._list()
-        at = bisect_right(self._bases, base)
-        if at == len(self._bases):
+        bases = self._opened.bases(upto, self._base)
+        at = bisect_right(bases, base)
+        if at == len(bases):
             raise MissingSegment(self._directory, 0, self._next, "the next segment is missing")
-        return self._bases[at]
-
-    def _list(self) -> None:
-        segments = list_segments(self._directory)
-        self._bases = [segment.base_position for segment in segments]
-        self._paths = {segment.base_position: segment.path for segment in segments}
-
-    def _segment(self, base: int) -> _OpenSegment:
-        if (found := self._open.get(base)) is not None:
-            return found
-        if base not in self._paths:
-            self._list()
-        try:
-            found = self._open_segment(base)
-        except FileNotFoundError:
-            self._list()  # it was sealed, and renamed, just now
-            found = self._open_segment(base)
-        while len(self._open) >= _MAX_OPEN:
-            oldest = next(iter(self._open))
-            os.close(self._open.pop(oldest).fd)
-        self._open[base] = found
-        return found
-
-    def _open_segment(self, base: int) -> _OpenSegment:
-        path = self._paths.get(base)
-        if path is None:
-            raise MissingSegment(self._directory, 0, base, f"no segment begins at {base}")
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            header = read_header(path)
-            sealed = path.suffix == SEALED_SUFFIX
-            end = read_footer(path).content_end if sealed else None
-        except BaseException:
-            os.close(fd)
-            raise
-        return _OpenSegment(fd, path, base, format.frame_seed(header.uuid), end)
-
-
-def _end_of(segment: _OpenSegment) -> int:
-    if segment.content_end is not None:
-        return segment.content_end
-    # Full, but not sealed when it was opened: the reader leaves it at the position with which the
-    # next segment begins, before it reaches the end of the file.
-    return os.fstat(segment.fd).st_size
+        return bases[at]
 
 
 class LogReader:

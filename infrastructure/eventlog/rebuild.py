@@ -8,7 +8,13 @@ from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame
 from infrastructure.eventlog.frames import BadFrame, Frame, walk
 from infrastructure.eventlog.index import Checkpoint, Index
-from infrastructure.eventlog.segment import Segment, list_segments, read_footer, read_header
+from infrastructure.eventlog.segment import (
+    Segment,
+    current_path,
+    list_segments,
+    read_footer,
+    read_header,
+)
 from infrastructure.eventlog.table import Run
 from infrastructure.eventlog.watermark import Watermark
 
@@ -54,7 +60,7 @@ def _fits(
         return False
     for segment in segments:
         if segment.base_position == checkpoint.segment_base:
-            with segment.path.open("rb") as file:
+            with current_path(segment.path).open("rb") as file:
                 file.seek(checkpoint.frame_offset)
                 data = file.read(format.FRAME_HEADER_BYTES)
             try:
@@ -72,7 +78,7 @@ def _index_segment(
     offset, position = format.SEGMENT_HEADER_BYTES, segment.base_position
     end = read_footer(segment.path).content_end if segment.sealed else durable.end
     seed = format.frame_seed(read_header(segment.path).uuid)
-    with segment.path.open("rb") as file:
+    with current_path(segment.path).open("rb") as file:
         if checkpoint is not None and checkpoint.segment_base == segment.base_position:
             file.seek(checkpoint.frame_offset)
             header = format.decode_frame_header(file.read(format.FRAME_HEADER_BYTES), 0)

@@ -19,7 +19,14 @@ from infrastructure.eventlog.format import FrameHeader
 from infrastructure.eventlog.frames import BadFrame, Frame
 from infrastructure.eventlog.recovery import lock_directory
 from infrastructure.eventlog.sealing import seal
-from infrastructure.eventlog.segment import Segment, list_segments, read_footer, read_header
+from infrastructure.eventlog.segment import (
+    Segment,
+    current_path,
+    list_segments,
+    read_footer,
+    read_header,
+    size_of,
+)
 from infrastructure.eventlog.writer import MAX_SEGMENT_BYTES
 
 LOST_STREAM: Final = "log-lost"
@@ -67,15 +74,18 @@ def salvage(
         raise FileExistsError(f"{target} is not empty")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     segments = list_segments(directory)
-    total = sum(segment.path.stat().st_size for segment in segments)
+    total = sum(size_of(segment) for segment in segments)
     lost: list[Finding] = []
     done = 0
     lock = lock_directory(target)
     copy = _Copy(target)
     try:
         for segment in segments:
-            _copy_segment(segment, copy, lost)
-            done += segment.path.stat().st_size
+            try:
+                _copy_segment(segment, copy, lost)
+            except CorruptLog as error:  # of the archive's copy
+                lost.append(finding_of(error))
+            done += size_of(segment)
             progress(done, total)
     finally:
         copy.close()
@@ -104,7 +114,7 @@ def _copy_segment(segment: Segment, copy: "_Copy", lost: list[Finding]) -> None:
         at = offset + header.length
     if promised is not None and promised > copy.next_position:
         lost.append(_gap(name, at, copy.next_position, promised))
-    elif not segment.sealed and any(segment.path.read_bytes()[at:]):
+    elif not segment.sealed and any(current_path(segment.path).read_bytes()[at:]):
         reason = "bytes behind the last intact frame: a torn frame, or a damaged one"
         lost.append(Finding(name, at, copy.next_position, CorruptLog.code, reason))
 
@@ -116,7 +126,7 @@ def _gap(name: str, offset: int, first: int, following: int) -> Finding:
 
 def _intact(segment: Segment, lost: list[Finding]) -> Iterator[tuple[FrameHeader, int, bytes]]:
     """Header, offset and records of all frames that pass their own checks, wherever they stand."""
-    data = segment.path.read_bytes()
+    data = current_path(segment.path).read_bytes()
     try:
         uuid = read_header(segment.path).uuid
     except CorruptLog as error:

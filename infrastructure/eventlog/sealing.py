@@ -15,6 +15,7 @@ from typing import Final
 
 from infrastructure.eventlog import format
 from infrastructure.eventlog.disk import Disk, is_full
+from infrastructure.eventlog.disk import sync_directory as sync_directory
 from infrastructure.eventlog.errors import CorruptFrame
 from infrastructure.eventlog.format import Footer, StreamIndex
 from infrastructure.eventlog.frames import BadFrame, walk
@@ -114,15 +115,6 @@ def make_directory(directory: Path) -> None:
     # Also when it was there: whoever made it may have been killed before this.
     with suppress(PermissionError):  # of a parent that others keep
         sync_directory(directory.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in a directory durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -2,6 +2,9 @@
 
 A segment is named by its base position: `<20 digits>.open` while it is written,
 `<20 digits>.seg` when it is sealed (and read-only).
+
+A segment that is only in the archive is listed under the path that it had. Its header and footer
+are answered from the archive's manifest; `current_path` fetches a copy of the file.
 """
 
 import itertools
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from infrastructure.eventlog import format
+from infrastructure.eventlog.archive import cache, manifest
 from infrastructure.eventlog.errors import CorruptSegment, MissingSegment, NewerFormat
 from infrastructure.eventlog.format import (
     Footer,
@@ -26,11 +30,13 @@ NEW_SUFFIX: Final = ".new"
 
 
 class Segment(NamedTuple):
-    """A segment file on disk."""
+    """A segment of a log."""
 
     path: Path
     base_position: int
     sealed: bool
+    remote: bool = False
+    """It is only in the archive; nothing is at its path."""
 
 
 def open_path(directory: Path, base_position: int) -> Path:
@@ -44,12 +50,26 @@ def sealed_path(path: Path) -> Path:
 
 
 def list_segments(directory: Path) -> list[Segment]:
-    """All segments by base position, consistent although the writer may rename one meanwhile."""
+    """All segments by base position, those in the archive included; consistent although the
+    writer may rename one meanwhile.
+    """
     found = _scan(directory)
     # Reading a directory while a name in it changes may miss the file or give it twice.
     while (again := _scan(directory)) != found:
         found = again
-    return found
+    # Looked at afterwards: what was deleted since is in the manifest for sure.
+    bases = manifest.archived_bases(directory)
+    if not bases:
+        return found
+    here = {segment.base_position for segment in found}
+    # A manifest may be ahead of a log that was restored from an older copy.
+    end = found[-1].base_position if found else bases[-1] + 1
+    found += [
+        Segment(directory / manifest.segment_name(base), base, True, True)
+        for base in bases
+        if base not in here and base < end
+    ]
+    return sorted(found, key=lambda segment: (segment.base_position, segment.sealed))
 
 
 def _scan(directory: Path) -> list[Segment]:
@@ -62,8 +82,45 @@ def _scan(directory: Path) -> list[Segment]:
 
 
 def current_path(path: Path) -> Path:
-    """Path of a segment that was being written when it was listed, and may be sealed by now."""
+    """A file with a listed segment's bytes: since then it may have been sealed, and even moved to
+    the archive, from which it is fetched.
+
+    Raises:
+        As `archive.cache.SegmentCache.path`.
+    """
+    here = _here(path)
+    if here.exists():
+        return here
+    return cache.local_copy(path.parent, path.name) or here
+
+
+def _here(path: Path) -> Path:
+    """As `current_path`, and fetches nothing."""
     return path if path.exists() else sealed_path(path)
+
+
+def size_of(segment: Segment) -> int:
+    """Bytes of a segment's file, wherever it is."""
+    try:
+        return segment.path.stat().st_size
+    except FileNotFoundError:
+        entry = _archived(segment.path)
+        return entry.bytes if entry else sealed_path(segment.path).stat().st_size
+
+
+def refetch(segment: Segment) -> None:
+    """Get a fresh copy of a segment that is only in the archive, whatever is in the cache.
+
+    Raises:
+        As `archive.cache.SegmentCache.path`.
+    """
+    if (entry := _archived(segment.path)) is not None:
+        cache.segment_cache(segment.path.parent).path(entry, fresh=True)
+
+
+def _archived(path: Path) -> manifest.ArchivedSegment | None:
+    """What the archive's manifest says of a segment that is not here."""
+    return manifest.load(path.parent, int(path.stem))
 
 
 def read_header(path: Path) -> SegmentHeader:
@@ -72,10 +129,16 @@ def read_header(path: Path) -> SegmentHeader:
     Raises:
         CorruptSegment: it fails its checks.
         NewerFormat: a newer kefu wrote it.
+        FileNotFoundError: it is neither here nor archived.
     """
     base = int(path.stem)
-    with path.open("rb") as file:
-        data = file.read(format.SEGMENT_HEADER_BYTES)
+    try:
+        with path.open("rb") as file:
+            data = file.read(format.SEGMENT_HEADER_BYTES)
+    except FileNotFoundError:
+        if (entry := _archived(path)) is None:
+            raise
+        return entry.header()
     try:
         header, version = format.decode_segment_header(data)
     except InvalidBytes as error:
@@ -92,9 +155,15 @@ def read_footer(path: Path) -> Footer:
 
     Raises:
         CorruptSegment: there is none, or it fails its checks.
+        FileNotFoundError: it is neither here nor archived.
     """
-    with path.open("rb") as file:
-        return _read_footer(path, file)[0]
+    try:
+        with path.open("rb") as file:
+            return _read_footer(path, file)[0]
+    except FileNotFoundError:
+        if (entry := _archived(path)) is None:
+            raise
+        return entry.footer()
 
 
 def read_footer_streams(path: Path) -> StreamIndex:
@@ -145,7 +214,10 @@ def check_chain(segments: list[Segment]) -> None:
     """
     if segments and segments[0].base_position != 1:
         first = segments[0]
-        reason = f"begins at position {first.base_position}; the segments before it are missing"
+        reason = (
+            f"begins at position {first.base_position}; the segments before it are missing, and not"
+            " in the manifest of an archive (kefu log archive --rebuild-manifest)"
+        )
         raise MissingSegment(first.path, 0, 1, reason)
     for segment, following in itertools.pairwise(segments):
         if segment.base_position == following.base_position:
@@ -166,6 +238,6 @@ def check_link(path: Path, following: Path) -> None:
     if base != footer.last_position + 1:
         reason = f"begins at position {base}; a segment is missing"
         raise MissingSegment(following, 0, footer.last_position + 1, reason)
-    if read_header(current_path(following)).previous_hash != footer.content_hash:
+    if read_header(_here(following)).previous_hash != footer.content_hash:
         reason = f"does not follow {path.name}: another history, or a changed file"
         raise CorruptSegment(following, 0, base, reason)

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from application.commands.stats import CommandStats
 from application.projections.runner import ProjectionStats
+from infrastructure.eventlog.archive.stats import ArchiveStats
 from infrastructure.eventlog.scrubber import ScrubState
 from infrastructure.eventlog.stats import FSYNC_BOUNDS_S, GROUP_BOUNDS
 from infrastructure.eventlog.store import EventLog
@@ -101,6 +102,33 @@ def scrub_families(state: ScrubState) -> Iterable[Metric]:
         state.last_full_pass_us / 1e6,
     )
     yield GaugeMetricFamily("kefu_scrub_findings", "Damage that is there.", len(state.findings))
+
+
+def archive_families(stats: ArchiveStats) -> Iterable[Metric]:
+    """Archiving and retention."""
+    yield CounterMetricFamily(
+        "kefu_archive_segments", "Segments archived and read back.", stats.segments
+    )
+    yield CounterMetricFamily("kefu_archive_bytes", "Bytes of their files.", stats.bytes)
+    yield CounterMetricFamily(
+        "kefu_archive_stored_bytes", "Bytes of their compressed objects.", stats.stored_bytes
+    )
+    yield CounterMetricFamily(
+        "kefu_archive_deleted_segments", "Archived segments deleted here.", stats.deleted
+    )
+    yield CounterMetricFamily("kefu_archive_failures", "Rounds that failed.", stats.failures)
+    yield GaugeMetricFamily(
+        "kefu_archive_failing", "1: the last round failed.", int(stats.last_error is not None)
+    )
+    yield GaugeMetricFamily(
+        "kefu_retention_blocked",
+        "1: nothing is deleted, because a cursor is not known.",
+        int(stats.blocked is not None),
+    )
+    segments = GaugeMetricFamily("kefu_log_segments", "Segments by place.", labels=["place"])
+    segments.add_metric(["local"], stats.local_segments)
+    segments.add_metric(["remote"], stats.remote_segments)
+    yield segments
 
 
 def projector_families(stats: ProjectionStats) -> Iterable[Metric]:

@@ -12,12 +12,13 @@ from application import codec
 from application.ports.event_store import RecordedEvent
 from application.queries.feed import FeedCursor
 from interfaces import bootstrap, shapes
-from interfaces.cli import log_backup
+from interfaces.cli import log_archive, log_backup
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json, progress_bar
 
 app = typer.Typer(help="Look at the event log, check it, copy it.", no_args_is_help=True)
 
+app.command("archive")(log_archive.archive)
 app.command("backup")(log_backup.backup)
 app.command("restore")(log_backup.restore)
 
@@ -46,7 +47,7 @@ def info(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             row.name,
             f"{row.first_position} to {last}",
             f"{row.bytes:,}",
-            "sealed" if row.sealed else "open",
+            "archived" if row.remote else "sealed" if row.sealed else "open",
         )
     out.print(table)
 
@@ -67,6 +68,8 @@ def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             )
         verdict = "intact" if report.ok else "NOT intact"
         out.print(f"{report.events:,} events in {report.segments} segments: {verdict}")
+        if report.remote:
+            out.print(f"{len(report.remote)} of them from the archive: {', '.join(report.remote)}")
     if not report.ok:
         raise typer.Exit(1)
 

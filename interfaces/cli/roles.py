@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 import typer
 
-from domain.errors import InfrastructureError, InvalidInput, KefuError
+from domain.errors import InfrastructureError, InvalidInput, KefuError, Unavailable
 from interfaces import bootstrap
 from interfaces.http.app import create_app
 from interfaces.settings import Settings
@@ -64,8 +64,10 @@ def _run(role: str, settings: Settings) -> int:
 def _open_core(settings: Settings) -> core.CoreProcess:
     try:
         return bootstrap.CoreRole(settings)
-    except bootstrap.LogLocked:
-        raise  # by a core that was killed and is on its way out, or by one that can be stopped
+    except (bootstrap.LogLocked, Unavailable):
+        # By a core that was killed and is on its way out, or by one that can be stopped; or the
+        # archive does not answer, and something that is needed is only there.
+        raise
     except InfrastructureError as error:
         # A damaged log will not mend itself by another start.
         raise InvalidInput(error.detail) from error

@@ -75,6 +75,8 @@ class WebDependencies:
     resources: Sequence[Resource]
     scrub_state: Callable[[], ScrubState | None] = lambda: None
     """What the log's scrubber wrote last; None: it has not looked yet."""
+    archive_state: Callable[[], str] = lambda: "off"
+    """`off`, `ok`, `failing` or `retention-blocked`."""
 
 
 def dependencies(connection: HTTPConnection) -> WebDependencies:

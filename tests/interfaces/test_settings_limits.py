@@ -20,6 +20,11 @@ from interfaces.workers.supervisor import ROLES, _environment
         ("KEFU_HOST", "[::1]"),
         ("KEFU_HOST", "http://127.0.0.1"),
         ("KEFU_ADMIN_PASSWORD", "x" * 1025),
+        ("KEFU_ARCHIVE_URL", "/srv/archive"),
+        ("KEFU_ARCHIVE_URL", "s3://"),
+        ("KEFU_ARCHIVE_URL", "https://s3.example/bucket"),
+        ("KEFU_ARCHIVE_S3_ENDPOINT", "minio:9000"),
+        ("KEFU_RETAIN_SEGMENTS", "0"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_its_variables_name(variable: str, value: str) -> None:
@@ -51,6 +56,21 @@ def test_sockets_have_paths_that_fit_however_deep_the_data_directory_is(depth: i
     assert len(bytes(settings.core_socket)) < 104
     assert load({}, data_dir=settings.data_dir).core_socket == settings.core_socket
     assert load({}, data_dir=settings.data_dir / "other").core_socket != settings.core_socket
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KEFU_ARCHIVE_URL", "s3://key:hush@bucket/prefix"),
+        ("KEFU_ARCHIVE_S3_ENDPOINT", "https://key:hush@minio.example"),
+    ],
+)
+def test_credentials_in_an_archives_url_are_refused_and_not_repeated(
+    variable: str, value: str
+) -> None:
+    with pytest.raises(InvalidInput, match=variable) as caught:
+        load({variable: value})
+    assert "hush" not in caught.value.detail
 
 
 def test_settings_in_a_traceback_show_no_secret() -> None:

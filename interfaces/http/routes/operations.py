@@ -35,6 +35,7 @@ async def readyz(deps: Deps) -> JSONResponse:
         "log_position": deps.feed.durable_position(),
         "fsync": "before every acknowledgement",
         "scrub": _scrub(deps),
+        "archive": deps.archive_state(),
     }
     ready = parts["core"] == "ok" and parts["views"] == "ok"
     return JSONResponse(

@@ -72,4 +72,5 @@ def test_the_readme_names_every_module() -> None:
     _, _, table = (package / "README.md").read_text().partition("## Modules")
     named = {name for row in re.findall(r"^\| (`.*?`) \|", table, re.M) for name in row.split(", ")}
     modules = {f"`{path.stem}`" for path in package.glob("*.py")} - {"`__init__`"}
+    modules |= {f"`{path.parent.name}`" for path in package.glob("*/__init__.py")}
     assert modules == named
