@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -98,8 +98,9 @@ class DirectoryStore:
 
     def _remove_stale_parts(self) -> None:
         for part in self._directory.glob(f"{_PART}*"):
-            if part.stat().st_mtime < time.time() - _STALE_S:
-                part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its owner was done with it meanwhile
+                if part.stat().st_mtime < time.time() - _STALE_S:
+                    part.unlink()
 
     @contextmanager
     def _available(self) -> Iterator[None]:
