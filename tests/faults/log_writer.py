@@ -18,9 +18,10 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from application.ports.event_store import ANY_VERSION, NewEvent, StreamAppend
-from infrastructure.eventlog import writer
+from infrastructure.eventlog import indexing
 from infrastructure.eventlog.index import Index
 from infrastructure.eventlog.store import EventLog
 
@@ -45,8 +46,10 @@ CALLS = (
 
 def write(directory: Path, first: int) -> None:
     """Append from several threads until something kills the process."""
-    writer.FLUSH_EVENTS = FLUSH_EVENTS  # type: ignore[misc]
-    with EventLog.open(directory, max_segment_bytes=SEGMENT_BYTES) as log:
+    with (
+        mock.patch.object(indexing, "FLUSH_EVENTS", FLUSH_EVENTS),
+        EventLog.open(directory, max_segment_bytes=SEGMENT_BYTES) as log,
+    ):
         os.write(1, b"ready\n")
 
         def produce(number: int) -> None:

@@ -33,7 +33,9 @@ from tests.faults.power import (
 )
 from tests.faults.recording import Recorder
 
-EXAMPLES = 5_000 if os.environ.get("KEFU_SOAK") == "1" else 300
+pytestmark = pytest.mark.faults
+
+EXAMPLES = 3_000 if os.environ.get("KEFU_SOAK") == "1" else 300
 SEGMENT_BYTES = 6_000
 FRAME_BYTES = 600
 RESERVED_BYTES = 4_096

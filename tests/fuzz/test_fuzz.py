@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.fuzz import websocket
 from tests.fuzz.segments import Target
 
+pytestmark = pytest.mark.faults
+
 CORPUS = Path(__file__).parent / "corpus"
 TIMES = 10 if os.environ.get("KEFU_SOAK") == "1" else 1
 MOST_BYTES = 200 * 1024 * 1024
