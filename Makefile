@@ -15,8 +15,7 @@ help: ## Show the targets
 
 setup: $(STAMP) ## Make .venv from requirements.lock (quick the second time)
 
-# Modules are compiled when they are first used: a third of the time that this takes.
-PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 KEFU := $(PIP) --no-deps --no-build-isolation -e .
 
 $(STAMP): requirements.lock pyproject.toml
