@@ -83,6 +83,7 @@ def _measure(readers: int, seconds: float, idle_s: float) -> tuple[list[float], 
             process.start()
             results.append(ours)
             processes.append(process)
+        # Replaced for the run, which mypy does not know: the moment of publishing counts.
         original = WatermarkWriter.publish
         WatermarkWriter.publish = _observed(published)  # type: ignore[method-assign, assignment]
         try:

@@ -138,7 +138,7 @@ class EventLog:
     @property
     def index_failure(self) -> str | None:
         """Why the index could not be written the last time; None: it could."""
-        return self._writer.index_failure
+        return self._writer.index_failure or self._index.failure
 
     @property
     def durable_position(self) -> int:

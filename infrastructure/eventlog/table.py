@@ -21,12 +21,13 @@ from typing import Final, NamedTuple
 
 import google_crc32c
 
+from infrastructure.eventlog.disk import sync_directory
+
 _MAGIC: Final = b"KEFUIDX\x01"
 _HEADER: Final = struct.Struct("<8s16sQQQQQQIIII")
 HEADER_BYTES: Final = _HEADER.size + 4
 ENTRY_BYTES: Final = 40
 KEY_BYTES: Final = 16
-_SORT_BYTES: Final = 20
 _ENTRY: Final = struct.Struct(">16sIQIII")
 """Key, version of the first event; position, offset of the frame, number in it, how many events."""
 _FENCES: Final = struct.Struct("<II")
@@ -215,11 +216,7 @@ def write_table(
         raise
     os.close(fd)
     temporary.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
     return Table(path)
 
 

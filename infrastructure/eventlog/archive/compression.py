@@ -89,6 +89,7 @@ class _Source(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    # RawIOBase's buffer is any writable one; only these two are ever passed.
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
         if not self._left:
             self._left = next(self._pieces, b"")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from infrastructure.eventlog import merging
 from infrastructure.eventlog.store import EventLog
 from tests.infrastructure.eventlog.conftest import batch
+from tests.serving import wait_until
 
 MakeLog = Callable[..., Path]
 
@@ -69,3 +71,19 @@ def test_a_broken_index_file_is_thrown_away(small_log: MakeLog, garbage: bytes) 
     before = contents(directory)
     (directory / "index" / "data.mdb").write_bytes(garbage)
     assert contents(directory) == before
+
+
+def test_a_table_that_can_not_be_merged_is_shown_by_the_log(small_log: MakeLog) -> None:
+    directory = small_log(0)
+    with EventLog.open(directory) as log:
+        for number in range(merging.FAN_OUT):
+            log.append_sync([batch("s-0", b"%d" % number)])
+            if number == merging.FAN_OUT - 1:
+                table = sorted((directory / "index").iterdir())[0]
+                damaged = bytearray(table.read_bytes())
+                damaged[-1] ^= 1
+                table.chmod(0o600)
+                table.write_bytes(damaged)
+            log._tail.flush()
+        wait_until(lambda: log.index_failure is not None, 10, "the failure is shown")
+        assert "checksum" in str(log.index_failure)
