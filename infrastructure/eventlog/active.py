@@ -118,15 +118,15 @@ class ActiveSegment:
         digest: bytes = self._hash.digest()
         return digest
 
-    def count(self, runs: Iterable[tuple[str, int, int]]) -> None:
-        """Streams with first version and number of events of what was appended, for the footer.
+    def count(self, runs: Iterable[tuple[str, int, int, int]]) -> None:
+        """Appends (stream, first version, number of events, offset) for the footer.
 
         Counted here, where a run is one entry: to read all events of a full segment again took
         more time than to write them.
         """
         streams = self.streams
         if streams is not None:
-            for stream, first, count in runs:
+            for stream, first, count, _ in runs:
                 known = streams.get(stream)
                 streams[stream] = (first + count - 1, known[1] + count if known else count)
 

@@ -5,7 +5,11 @@ from typing import Final, NamedTuple
 
 from application.ports.event_store import StreamAppend
 from infrastructure.eventlog import format
-from infrastructure.eventlog.format import RECORD_HEADER_BYTES, pack_record_header
+from infrastructure.eventlog.format import (
+    FRAME_HEADER_BYTES,
+    RECORD_HEADER_BYTES,
+    pack_record_header,
+)
 
 MAX_STREAMS_PER_BATCH: Final = 10_000
 MAX_EVENTS_PER_STREAM: Final = 1_000
@@ -24,8 +28,9 @@ class EncodedFrame(NamedTuple):
     data: bytes
     crc: int
     base_position: int
-    runs: list[tuple[str, int, int]]
-    """Stream, first version and number of events of each append in it, in order."""
+    runs: list[tuple[str, int, int, int]]
+    """Stream, first version, number of events and the first one's byte offset in the frame, of
+    each append in it, in order."""
 
 
 def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
@@ -76,7 +81,7 @@ class GroupEncoder:
         self._base = next_position
         self._parts: list[bytes] = []
         self._size = 0
-        self._runs: list[tuple[str, int, int]] = []
+        self._runs: list[tuple[str, int, int, int]] = []
         self._frames: list[EncodedFrame] = []
 
     def add(self, batch: Sequence[StreamAppend], firsts: list[int], size: int) -> int:
@@ -90,13 +95,14 @@ class GroupEncoder:
         runs, types, parts = self._runs, _type_bytes, self._parts
         pack = pack_record_header
         count = 0
+        at, several = FRAME_HEADER_BYTES + self._size, len(batch) > 1
         # The hottest loop of the log: what an append's events share is made once.
         for append, version in zip(batch, firsts, strict=True):
             stream, events = append.stream, append.events
             name = stream.encode()
             name_length = len(name)
             number = len(events)
-            runs.append((stream, version, number))
+            runs.append((stream, version, number, at))
             count += number
             last_type = None
             for event in events:
@@ -113,6 +119,10 @@ class GroupEncoder:
                     payload,
                 )
                 version += 1
+            if several:  # otherwise nobody asks where the next one begins
+                at += number * (RECORD_HEADER_BYTES + name_length)
+                for event in events:
+                    at += len(types[event.type]) + len(event.metadata) + len(event.payload)
         self._size += size
         self.next_position += count
         return self.next_position - 1

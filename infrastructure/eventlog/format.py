@@ -233,22 +233,36 @@ def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[Re
         raise InvalidBytes("records do not fill their frame")
 
 
-def decode_versions(data: bytes, offset: int, header: FrameHeader) -> Iterator[tuple[str, int]]:
-    """Stream and version of a checked frame's events, in order: all that an index needs."""
+def decode_versions(
+    data: bytes, offset: int, header: FrameHeader
+) -> Iterator[tuple[str, int, int]]:
+    """Stream, version and offset within the frame of a checked frame's events, in order: all that
+    an index needs.
+    """
     at = offset + FRAME_HEADER_BYTES
     for _ in range(header.events):
         payload_length, version, stream_length, type_length, metadata_length = unpack_record_header(
             data, at
         )
+        start = at - offset
         at += RECORD_HEADER_BYTES
-        yield data[at : at + stream_length].decode(), version
+        yield data[at : at + stream_length].decode(), version, start
         at += stream_length + type_length + metadata_length + payload_length
 
 
-def decode_record(data: bytes, offset: int, header: FrameHeader, number: int) -> RecordedEvent:
-    """One event of a checked frame, by its number from 0: those before it are hopped over."""
-    at = offset + FRAME_HEADER_BYTES
-    for _ in range(number):
+def decode_record(
+    data: bytes, offset: int, header: FrameHeader, position: int, record_offset: int, hops: int
+) -> RecordedEvent:
+    """One event of a checked frame, from the offset of a record within the frame: the records
+    between the two are hopped over.
+
+    Raises:
+        InvalidBytes: it would not end within the frame.
+        struct.error, UnicodeDecodeError: no record is there.
+    """
+    at = offset + record_offset
+    end = offset + header.length - _LENGTH.size
+    for _ in range(hops):
         payload_length, _, stream_length, type_length, metadata_length = unpack_record_header(
             data, at
         )
@@ -259,8 +273,10 @@ def decode_record(data: bytes, offset: int, header: FrameHeader, number: int) ->
     stream_end = at + RECORD_HEADER_BYTES + stream_length
     type_end = stream_end + type_length
     metadata_end = type_end + metadata_length
+    if metadata_end + payload_length > end:
+        raise InvalidBytes("no record ends there")
     return RecordedEvent(
-        header.base_position + number,
+        position,
         data[at + RECORD_HEADER_BYTES : stream_end].decode(),
         version,
         data[stream_end:type_end].decode(),

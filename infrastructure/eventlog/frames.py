@@ -37,16 +37,27 @@ class Frame(NamedTuple):
         except _NO_RECORDS as error:
             raise self._bad(error) from error
 
-    def versions(self) -> Iterator[tuple[str, int]]:
-        """Stream and version of its events, in order, without the rest."""
+    def versions(self) -> Iterator[tuple[str, int, int]]:
+        """Stream, version and offset within the frame of its events, in order."""
         return format.decode_versions(self.data, self.data_offset, self.header)
 
-    def record(self, number: int) -> RecordedEvent:
-        """One of its events, by its number from 0."""
+    def record(self, position: int, offset: int, hops: int) -> RecordedEvent:
+        """One of its events.
+
+        Args:
+            position: Of the event.
+            offset: Within the frame, of a record at or before it.
+            hops: Records from there to the event's own.
+
+        Raises:
+            InvalidBytes: the frame has no such record.
+        """
         try:
-            return format.decode_record(self.data, self.data_offset, self.header, number)
-        except _NO_RECORDS as error:
-            raise self._bad(error) from error
+            return format.decode_record(
+                self.data, self.data_offset, self.header, position, offset, hops
+            )
+        except (UnicodeDecodeError, struct.error) as error:
+            raise InvalidBytes(f"no record: {error}") from error
 
     def _bad(self, error: Exception) -> "BadFrame":
         reason = f"records do not fill their frame: {error}"

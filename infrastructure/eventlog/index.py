@@ -47,8 +47,10 @@ class Location(NamedTuple):
     position: int
     frame_offset: int
     """Of its frame, within its segment."""
-    number: int
-    """Of the event within its frame, from 0."""
+    record_offset: int
+    """Within its frame, of the record with which its run begins."""
+    hops: int
+    """Records from there to the event's own."""
 
 
 def stream_key(stream: str) -> bytes:
@@ -59,11 +61,11 @@ def stream_key(stream: str) -> bytes:
 def expand(runs: Iterable[Run], after_version: int, limit: int | None) -> list[Location]:
     """Locations of the events of runs with `version > after_version`, at most `limit`."""
     found: list[Location] = []
-    for first, count, position, offset, number in runs:
+    for first, count, position, frame, record in runs:
         for at in range(max(0, after_version + 1 - first), count):
             if limit is not None and len(found) >= limit:
                 return found
-            found.append(Location(first + at, position + at, offset, number + at))
+            found.append(Location(first + at, position + at, frame, record, at))
     return found
 
 
@@ -116,8 +118,8 @@ class Index:
         for stream, runs in streams:
             key = stream_key(stream)
             items += [
-                pack_entry(key, first, position, offset, number, count)
-                for first, count, position, offset, number in runs
+                pack_entry(key, first, position, frame, record, count)
+                for first, count, position, frame, record in runs
             ]
         items.sort()
         path = self._directory / f"{checkpoint.first:020d}-{checkpoint.last:020d}{SUFFIX}"

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 
 from application.ports.event_store import MatchingEvents, RecordedEvent
 from infrastructure.eventlog import format
-from infrastructure.eventlog.errors import CorruptFrame, MissingSegment
+from infrastructure.eventlog.errors import CorruptFrame, MissingSegment, WrongIndex
 from infrastructure.eventlog.filtering import EventFilter, MatchingScan
+from infrastructure.eventlog.format import InvalidBytes
 from infrastructure.eventlog.frames import BadFrame, Frame, find_frame, read_frame, walk
 from infrastructure.eventlog.index import Location
 from infrastructure.eventlog.notify import FileWatch
@@ -81,34 +82,33 @@ class SegmentReader:
         while self._next <= upto.position:
             yield from self._walk_on(upto)
 
-    def at(self, location: Location, upto: Watermark) -> RecordedEvent:
-        """The event at a location.
+    def at(self, stream: str, location: Location, upto: Watermark) -> RecordedEvent:
+        """The stream's event at a location.
 
         Raises:
             CorruptLog: its frame is not what was written.
+            WrongIndex: something else is there.
         """
         base = self._base_of(location.position, upto)
         key = (base, location.frame_offset)
         frame = self._frames.get(key)
         if frame is None:
             segment = self._opened.get(base, self._base)
-            first = location.position - location.number
             try:
-                frame = read_frame(segment.fd, segment.seed, location.frame_offset, first)
+                frame = read_frame(segment.fd, segment.seed, location.frame_offset, None)
             except BadFrame as bad:
                 raise CorruptFrame(segment.path, bad.offset, bad.next_position, bad.reason) from bad
             self._keep(key, frame)
-        if location.number >= frame.header.events:
-            reason = f"frame has {frame.header.events} events, not {location.number + 1}"
-            raise CorruptFrame(
-                self._opened.get(base, self._base).path, frame.offset, location.position, reason
-            )
+        first = frame.header.base_position
         try:
-            return frame.record(location.number)
-        except BadFrame as bad:
-            raise CorruptFrame(
-                self._opened.get(base, self._base).path, bad.offset, bad.next_position, bad.reason
-            ) from bad
+            if not first <= location.position < first + frame.header.events:
+                raise InvalidBytes("another frame is there")
+            event = frame.record(location.position, location.record_offset, location.hops)
+        except InvalidBytes as error:
+            raise WrongIndex(stream, location.version, location.position) from error
+        if event.stream != stream or event.version != location.version:
+            raise WrongIndex(stream, location.version, location.position)
+        return event
 
     def close(self) -> None:
         """Release descriptors."""

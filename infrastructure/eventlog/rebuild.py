@@ -106,14 +106,14 @@ class _Builder:
     def add(self, segment_base: int, frame: Frame) -> None:
         header, offset = frame.header, frame.offset
         position, previous = header.base_position, ""
-        for number, (stream, version) in enumerate(frame.versions()):
+        for number, (stream, version, record) in enumerate(frame.versions()):
             runs = self._streams.setdefault(stream, [])
             if stream == previous:
-                first, count, start, _, first_number = runs[-1]
+                first, count, start, _, first_record = runs[-1]
                 if version == first + count:
-                    runs[-1] = (first, count + 1, start, offset, first_number)
+                    runs[-1] = (first, count + 1, start, offset, first_record)
                     continue
-            runs.append((version, 1, position + number, offset, number))
+            runs.append((version, 1, position + number, offset, record))
             previous = stream
         self._waiting += header.events
         self.position = header.base_position + header.events - 1

@@ -16,7 +16,6 @@ from application.ports.event_store import (
 )
 from infrastructure.eventlog.active import ActiveSegment
 from infrastructure.eventlog.disk import Disk, DiskFull, is_full
-from infrastructure.eventlog.errors import WrongIndex
 from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.index import Index
 from infrastructure.eventlog.queue import Outcome
@@ -191,10 +190,7 @@ class EventLog:
             for location in locations:
                 if up_to_position is not None and location.position > up_to_position:
                     break
-                event = self._reader.at(location, upto)
-                if event.stream != stream or event.version != location.version:
-                    raise WrongIndex(stream, location.version, event.position)
-                events.append(event)
+                events.append(self._reader.at(stream, location, upto))
         return events
 
     def stream_version(self, stream: str) -> int:

@@ -23,13 +23,13 @@ import google_crc32c
 
 from infrastructure.eventlog.disk import sync_directory
 
-_MAGIC: Final = b"KEFUIDX\x01"
+_MAGIC: Final = b"KEFUIDX\x02"
 _HEADER: Final = struct.Struct("<8s16sQQQQQQIIII")
 HEADER_BYTES: Final = _HEADER.size + 4
 ENTRY_BYTES: Final = 40
 KEY_BYTES: Final = 16
 _ENTRY: Final = struct.Struct(">16sIQIII")
-"""Key, version of the first event; position, offset of the frame, number in it, how many events."""
+"""Key, version of the first event; position, offset of frame, of record in it; how many."""
 _FENCES: Final = struct.Struct("<II")
 _PER_BUCKET: Final = 8
 _PRINT_AT, _PRINT_END = 4, 6
@@ -37,7 +37,7 @@ _PRINT_AT, _PRINT_END = 4, 6
 
 Run = tuple[int, int, int, int, int]
 """Neighbouring events of a stream in a frame: version of the first, how many, position of the
-first, offset of the frame within its segment, number of the first within the frame (from 0).
+first, offset of the frame within its segment, offset of the first one's record in the frame.
 A plain tuple: the writer makes one for each append, and it costs a fifth of a NamedTuple."""
 
 pack_entry: Final = _ENTRY.pack
@@ -140,10 +140,10 @@ class Table:
 
     def run(self, number: int) -> Run:
         """An entry, by its number."""
-        _, first, position, offset, at, count = _ENTRY.unpack_from(
+        _, first, position, frame, record, count = _ENTRY.unpack_from(
             self._map, self._entries + ENTRY_BYTES * number
         )
-        return (first, count, position, offset, at)
+        return (first, count, position, frame, record)
 
     def first_after(self, entries: range, version: int) -> int:
         """Number of the first of a key's entries that has an event behind a version; by halving."""

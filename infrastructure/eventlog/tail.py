@@ -52,12 +52,12 @@ class StreamTail:
 
     def add(self, segment_base: int, offset: int, frame: EncodedFrame) -> None:
         """A durable frame and where it was written."""
-        position, number = frame.base_position, 0
+        position = frame.base_position
         with self._lock:
             now = self._now
             known, absent, versions = now.streams, self._absent, self._versions
-            for stream, first, count in frame.runs:
-                run = (first, count, position, offset, number)
+            for stream, first, count, at in frame.runs:
+                run = (first, count, position, offset, at)
                 runs = known.get(stream)
                 if runs is None:
                     known[stream] = [run]
@@ -67,11 +67,10 @@ class StreamTail:
                 if first:  # one that has just begun is in `now`, and most never go on
                     versions[stream] = first + count - 1
                 position += count
-                number += count
             if len(versions) > _MAX_VERSIONS:
                 for stream in list(islice(versions, _MAX_VERSIONS // 8)):
                     del versions[stream]
-            now.events += number
+            now.events += position - frame.base_position
             now.first = now.first or frame.base_position
             now.checkpoint = Checkpoint(
                 self._log_uuid, now.first, position - 1, segment_base, offset, frame.crc

@@ -41,22 +41,29 @@ NAMES = st.text(min_size=1, max_size=20).filter(lambda s: s.isprintable())
 @given(
     st.lists(
         st.tuples(NAMES, st.binary(max_size=300), st.binary(max_size=50)), min_size=1, max_size=40
-    )
+    ),
+    st.integers(1, 5),
 )
-def test_what_is_encoded_is_decoded(events: list[tuple[str, bytes, bytes]]) -> None:
+def test_what_is_encoded_is_decoded(events: list[tuple[str, bytes, bytes]], each: int) -> None:
     from application.ports.event_store import NewEvent, StreamAppend
 
     encoder = GroupEncoder(7, 100, 123)
-    for stream, payload, metadata in events:
-        batch = [StreamAppend(stream, ANY_VERSION, [NewEvent("t", payload, metadata)])]
-        encoder.add(batch, [3], check_batch(batch)[1])
+    for at in range(0, len(events), each):
+        batch = [
+            StreamAppend(stream, ANY_VERSION, [NewEvent("t", payload, metadata)])
+            for stream, payload, metadata in events[at : at + each]
+        ]
+        encoder.add(batch, [3] * len(batch), check_batch(batch)[1])
     decoded = []
     for frame in encoder.finish():
         header = format.check_frame(frame.data, 0, 7)
         records = list(format.decode_records(frame.data, 0, header))
-        assert records == [
-            format.decode_record(frame.data, 0, header, n) for n in range(len(records))
-        ]
+        offsets = [offset for _, _, offset in format.decode_versions(frame.data, 0, header)]
+        assert offsets == [offset for *_, offset in frame.runs]
+        for number, record in enumerate(records):
+            for hops in range(number + 1):
+                place = (record.position, offsets[number - hops], hops)
+                assert format.decode_record(frame.data, 0, header, *place) == record
         decoded += records
     assert [(e.stream, e.payload, e.metadata) for e in decoded] == events
     assert [e.position for e in decoded] == list(range(100, 100 + len(events)))
