@@ -138,4 +138,9 @@ def parse_time(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("the time has no offset from UTC")
+    return microseconds(moment)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, of a moment with an offset from UTC."""
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -175,6 +175,12 @@ class EventFeed(Protocol):
         """
         ...
 
+    def position_at(self, recorded_us: int) -> int:
+        """Position of the last durable event that was recorded at or before a moment (microseconds
+        since 1970, UTC), 0: none was. Recorded times never go back along the log.
+        """
+        ...
+
     def durable_position(self) -> int:
         """Position of the last event on disk, 0 for an empty log."""
         ...

@@ -4,16 +4,18 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from infrastructure.eventlog import format
 from infrastructure.eventlog.disk import Disk, DiskFull, is_full
+from infrastructure.eventlog.encoding import EncodedFrame
 from infrastructure.eventlog.format import Footer, SegmentHeader, StreamIndex
 from infrastructure.eventlog.recovery import Tail
 from infrastructure.eventlog.sealing import sync_directory
 from infrastructure.eventlog.segment import NEW_SUFFIX, open_path, read_header
+from infrastructure.eventlog.segment_map import MapBuilder, Place, category_of
 
 _RESERVE_BYTES: Final = 16 * 1024 * 1024
 
@@ -34,6 +36,8 @@ class ActiveSegment:
         """Of its first frame; 0: it has none."""
         self.streams: StreamIndex | None = None
         """For the footer; None: not known, because another process wrote a part of it."""
+        self.map: MapBuilder | None = None
+        """Its frames; None: as above."""
         self._last_timestamp_us = 0
         self._aging_since = 0.0
         """When its first frame came, by the monotonic clock."""
@@ -72,7 +76,7 @@ class ActiveSegment:
         temporary.rename(path)
         sync_directory(directory)
         active = cls(path, header, disk, len(data), hashlib.sha256(data))
-        active.streams = {}
+        active.streams, active.map = {}, MapBuilder()
         return active
 
     @classmethod
@@ -118,17 +122,21 @@ class ActiveSegment:
         digest: bytes = self._hash.digest()
         return digest
 
-    def count(self, runs: Iterable[tuple[str, int, int, int]]) -> None:
-        """Appends (stream, first version, number of events, offset) for the footer.
+    def count(self, offset: int, timestamp_us: int, frame: EncodedFrame) -> None:
+        """What was appended, and where, for the footer and the map.
 
         Counted here, where a run is one entry: to read all events of a full segment again took
         more time than to write them.
         """
         streams = self.streams
         if streams is not None:
-            for stream, first, count, _ in runs:
+            for stream, first, count, _ in frame.runs:
                 known = streams.get(stream)
                 streams[stream] = (first + count - 1, known[1] + count if known else count)
+        if self.map is not None:
+            place = Place(offset, frame.base_position)
+            categories = {category_of(stream) for stream, *_ in frame.runs}
+            self.map.add(place, timestamp_us, frame.types, categories)
 
     def footer(self, next_position: int) -> tuple[Footer, StreamIndex] | None:
         """What sealing writes behind it; None: it must be counted from the file."""

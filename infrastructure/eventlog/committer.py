@@ -144,7 +144,7 @@ class Committer:
         self.full = None
         for frame in frames:
             self._tail.add(active.base_position, offset, frame)
-            active.count(frame.runs)
+            active.count(offset, group.timestamp_us, frame)
             offset += len(frame.data)
         self.publish(group.next_position - 1)
         self._stats.committed(group.events, offset - before, len(frames), seconds)

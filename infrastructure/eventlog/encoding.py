@@ -31,6 +31,8 @@ class EncodedFrame(NamedTuple):
     runs: list[tuple[str, int, int, int]]
     """Stream, first version, number of events and the first one's byte offset in the frame, of
     each append in it, in order."""
+    types: set[bytes]
+    """Stored names of its events' types."""
 
 
 def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
@@ -82,6 +84,7 @@ class GroupEncoder:
         self._parts: list[bytes] = []
         self._size = 0
         self._runs: list[tuple[str, int, int, int]] = []
+        self._types: set[bytes] = set()
         self._frames: list[EncodedFrame] = []
 
     def add(self, batch: Sequence[StreamAppend], firsts: list[int], size: int) -> int:
@@ -93,7 +96,7 @@ class GroupEncoder:
         if self._size >= _FRAME_TARGET_BYTES:
             self._close_frame()
         runs, types, parts = self._runs, _type_bytes, self._parts
-        pack = pack_record_header
+        pack, seen = pack_record_header, self._types
         count = 0
         at, several = FRAME_HEADER_BYTES + self._size, len(batch) > 1
         # The hottest loop of the log: what an append's events share is made once.
@@ -112,6 +115,7 @@ class GroupEncoder:
                     type_length = len(type_bytes)
                     names = name + type_bytes
                     last_type = type_name
+                    seen.add(type_bytes)
                 parts += (
                     pack(len(payload), version, name_length, type_length, len(metadata)),
                     names,
@@ -144,9 +148,9 @@ class GroupEncoder:
             self._parts,
             continues=bool(self._frames),
         )
-        self._frames.append(EncodedFrame(data, crc, self._base, self._runs))
+        self._frames.append(EncodedFrame(data, crc, self._base, self._runs, self._types))
         self._base += count
-        self._parts, self._runs, self._size = [], [], 0
+        self._parts, self._runs, self._types, self._size = [], [], set(), 0
 
 
 def _encode_type(type_name: str) -> bytes:

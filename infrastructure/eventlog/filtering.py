@@ -1,8 +1,9 @@
 """Catch-up reading with filters: what does not match is passed over without being decoded.
 
-Three steps, each cheaper than the next: a frame whose bytes hold none of the wanted names is
-passed over whole; in the others type and stream are compared as bytes; events are made of what
-matches only. Every frame's checksum is checked all the same.
+Four steps, each cheaper than the next: where a sealed segment has a map, frames without the wanted
+types and categories are not even read (to check them is the scrubber's work); a frame whose bytes
+hold none of the wanted names is passed over whole; in the others type and stream are compared as
+bytes; events are made of what matches only.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -98,14 +99,17 @@ def matching_records(frame: Frame, wanted: EventFilter, after: int) -> Iterator[
         )
 
 
+Passing = Callable[[int, Watermark, EventFilter], Iterator[tuple[int, Frame | None]]]
+
+
 class MatchingScan:
     """Filtered reads over one reader's frames; cheap when each goes on where the last one ended.
     Not safe for several threads.
     """
 
-    def __init__(self, frames: Callable[[int, Watermark], Iterator[Frame]]) -> None:
-        """`frames(after, upto)` gives checked frames from the one that holds `after + 1` on."""
-        self._frames = frames
+    def __init__(self, passing: Passing) -> None:
+        """`passing` is `SegmentReader.passing`."""
+        self._passing = passing
         self._unfinished: Frame | None = None
         """A frame in which the last read reached its limit."""
 
@@ -116,27 +120,30 @@ class MatchingScan:
             return MatchingEvents(found, after)
         events = size = 0
         begun, kept, self._unfinished = after, self._unfinished, None
-        for frame in self._frames_after(after, upto, kept):
-            last = _last(frame)
+        for last, frame in self._frames_after(after, upto, wanted, kept):
+            after = last
+            if frame is None:
+                continue
             for event in matching_records(frame, wanted, begun):
                 found.append(event)
                 if len(found) == limit:
                     if event.position < last:
                         self._unfinished = frame
                     return MatchingEvents(found, event.position)
-            after = last
             events += frame.header.events
             size += frame.header.length
             if events >= MAX_SCANNED_EVENTS or size >= MAX_SCANNED_BYTES:
                 break
         return MatchingEvents(found, after)
 
-    def _frames_after(self, after: int, upto: Watermark, kept: Frame | None) -> Iterator[Frame]:
+    def _frames_after(
+        self, after: int, upto: Watermark, wanted: EventFilter, kept: Frame | None
+    ) -> Iterator[tuple[int, Frame | None]]:
         if kept is not None and kept.header.base_position <= after + 1 <= _last(kept):
-            yield kept
             after = _last(kept)
+            yield after, kept
         if after < upto.position:
-            yield from self._frames(after, upto)
+            yield from self._passing(after, upto, wanted)
 
 
 def _bytes(name: str) -> bytes:

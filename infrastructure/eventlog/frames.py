@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from application.ports.event_store import RecordedEvent
@@ -139,10 +139,15 @@ def read_frame(fd: int, seed: int, offset: int, position: int | None) -> Frame:
 
 
 def find_frame(
-    fd: int, seed: int, start: int, end: int, base_position: int, position: int
-) -> tuple[int, int]:
-    """The frame that holds a position, by halving: frames can be recognised anywhere by their
-    magic and checksum, so no index is needed.
+    fd: int,
+    seed: int,
+    start: int,
+    end: int,
+    base_position: int,
+    not_behind: Callable[[FrameHeader], bool],
+) -> tuple[int, FrameHeader] | None:
+    """The last frame that is not behind what is sought, by halving: frames can be recognised
+    anywhere by their magic and checksum, so no index is needed.
 
     Args:
         fd: Open segment file.
@@ -150,10 +155,10 @@ def find_frame(
         start: Where the first frame begins.
         end: Where the frames end.
         base_position: Position of the first event at `start`.
-        position: Sought.
+        not_behind: Whether a frame is not; true of some first frames, and of no other.
 
     Returns:
-        Offset of the frame and position of its first event.
+        Offset and header of the frame; None: even the first is behind.
 
     Raises:
         BadFrame: there are bytes on the way that are no frame.
@@ -162,25 +167,35 @@ def find_frame(
     while high - low > _PROBE_BYTES:
         middle = (low + high) // 2
         found = _frame_from(fd, seed, middle, high)
-        if found is not None and found[1] <= position:
-            low, base_position = found
+        if found is not None and not_behind(found[1]):
+            low, base_position = found[0], found[1].base_position
         else:
             high = middle
-    while True:
+    last = None
+    while low < end:
         data = os.pread(fd, format.FRAME_HEADER_BYTES, low)
+        if last is not None and not any(data):
+            break  # a full segment that has not been cut yet
         try:
             header = format.decode_frame_header(data, 0)
             _check_position(header, base_position)
         except InvalidBytes as error:
             raise BadFrame(low, base_position, str(error)) from error
-        if header.base_position + header.events > position:
-            return low, base_position
+        if not not_behind(header):
+            break
+        last = low, header
         base_position += header.events
         low += header.length
+    return last
 
 
-def _frame_from(fd: int, seed: int, offset: int, end: int) -> tuple[int, int] | None:
-    """Offset and base position of the first valid frame between two offsets."""
+def up_to(position: int) -> Callable[[FrameHeader], bool]:
+    """For `find_frame`: the frame that holds a position."""
+    return lambda header: header.base_position <= position
+
+
+def _frame_from(fd: int, seed: int, offset: int, end: int) -> tuple[int, FrameHeader] | None:
+    """Offset and header of the first valid frame between two offsets."""
     while offset < end:
         data = os.pread(fd, min(_PROBE_BYTES, end - offset), offset)
         at = data.find(format.FRAME_MAGIC)
@@ -190,7 +205,7 @@ def _frame_from(fd: int, seed: int, offset: int, end: int) -> tuple[int, int] | 
             except BadFrame:
                 at = data.find(format.FRAME_MAGIC, at + 1)  # the same bytes within a record
             else:
-                return offset + at, header.base_position
+                return offset + at, header
         if len(data) <= _MAGIC_OVERLAP:
             return None
         offset += len(data) - _MAGIC_OVERLAP

@@ -5,7 +5,7 @@ positions, the checksum of the frame that it ends with), and what does not fit t
 from it. The index runs behind the log; what it does not hold yet is in `tail.StreamTail`.
 
 It holds runs, not events: neighbouring events of one stream in one frame are one entry. Positions
-need no index, see `frames.find_frame`.
+are found by `segment_map`, or `frames.find_frame` where a segment has no map.
 
 Streams are hashed, so a B+tree would touch a page of its own for nearly every new message (ADR
 0012). Here new runs go into a new table, and `merging` makes few large tables of many small ones.

@@ -26,6 +26,7 @@ class OpenSegment(NamedTuple):
     fd: int
     path: Path
     base_position: int
+    uuid: bytes
     seed: int
     content_end: int | None
     """Where its frames end, when it is sealed."""
@@ -85,6 +86,13 @@ class OpenSegments:
         self._open[base] = found
         return found
 
+    def last_timestamp_us(self, base: int) -> int | None:
+        """Of the last event of a segment; None: it was not sealed when it was listed. Nothing is
+        fetched from the archive.
+        """
+        path = self._paths[base]
+        return read_footer(path).last_timestamp_us if path.suffix == SEALED_SUFFIX else None
+
     def fetched(self) -> int:
         """How many open ones are copies of archived segments."""
         return sum(segment.fetched for segment in self._open.values())
@@ -122,4 +130,6 @@ class OpenSegments:
             os.close(fd)
             raise
         fetched = path.parent != self._directory
-        return OpenSegment(fd, path, base, format.frame_seed(header.uuid), end, fetched)
+        return OpenSegment(
+            fd, path, base, header.uuid, format.frame_seed(header.uuid), end, fetched
+        )

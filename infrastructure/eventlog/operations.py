@@ -16,7 +16,6 @@ from infrastructure.eventlog.archive.errors import ArchiveUnknown
 from infrastructure.eventlog.checking import check_open, check_sealed
 from infrastructure.eventlog.errors import CorruptLog
 from infrastructure.eventlog.frames import BadFrame, Frame, walk
-from infrastructure.eventlog.reader import SegmentReader
 from infrastructure.eventlog.salvage import Finding, SalvageReport, finding_of, salvage
 from infrastructure.eventlog.segment import (
     Segment,
@@ -28,6 +27,7 @@ from infrastructure.eventlog.segment import (
     refetch,
     size_of,
 )
+from infrastructure.eventlog.segment_reader import SegmentReader
 from infrastructure.eventlog.watermark import Watermark, WatermarkReader
 
 __all__ = [

@@ -39,11 +39,12 @@ class Sealer:
         end: int,
         content_hash: bytes,
         footer: tuple[Footer, StreamIndex] | None,
+        done: Callable[[Path], None],
     ) -> None:
-        """Begin to seal, as `seal` does; `failed` is called when it can't be done."""
+        """Begin to seal, as `seal` does; `done` is called with its new path, or `failed`."""
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         work = partial(seal, path, end, content_hash, self._disk, footer)
-        thread = threading.Thread(target=self._run, args=(work,), name="log-sealer")
+        thread = threading.Thread(target=self._run, args=(work, done), name="log-sealer")
         self._threads.append(thread)
         thread.start()
 
@@ -53,10 +54,10 @@ class Sealer:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, work: Callable[[], object]) -> None:
+    def _run(self, work: Callable[[], Path], done: Callable[[Path], None]) -> None:
         while True:
             try:
-                work()
+                done(work())
                 return
             except OSError as error:
                 if not is_full(error):

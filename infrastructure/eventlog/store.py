@@ -19,11 +19,11 @@ from infrastructure.eventlog.disk import Disk, DiskFull, is_full
 from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.index import Index
 from infrastructure.eventlog.queue import Outcome
-from infrastructure.eventlog.reader import SegmentReader
 from infrastructure.eventlog.rebuild import Progress, bring_up_to_date
 from infrastructure.eventlog.recovery import Tail, last_timestamp_us, lock_directory, recover
 from infrastructure.eventlog.sealing import make_directory
 from infrastructure.eventlog.segment import read_footer, read_header
+from infrastructure.eventlog.segment_reader import SegmentReader
 from infrastructure.eventlog.stats import LogStats
 from infrastructure.eventlog.tail import StreamTail
 from infrastructure.eventlog.watermark import Watermark
@@ -49,7 +49,7 @@ class EventLog:
         self._tail = tail
         self._index = index
         self._reader = reader
-        self._scan = MatchingScan(reader.frames)
+        self._scan = MatchingScan(reader.passing)
         self._reading = threading.Lock()
         self._closed = False
         self.recovered: Tail | None = None
@@ -140,6 +140,11 @@ class EventLog:
         return self._writer.index_failure or self._index.failure
 
     @property
+    def maps_missing(self) -> int:
+        """Sealed segments whose map is still to be made, in the background."""
+        return self._writer.maps.missing
+
+    @property
     def durable_position(self) -> int:
         """As `EventStore.durable_position`."""
         return self._writer.durable_position
@@ -205,6 +210,11 @@ class EventLog:
         """As `EventStore.read`."""
         with self._reading:
             return self._reader.read(after, limit, self._writer.watermark)
+
+    def position_at(self, recorded_us: int) -> int:
+        """As `EventFeed.position_at`."""
+        with self._reading:
+            return self._reader.position_at(recorded_us, self._writer.watermark)
 
     def read_matching(
         self, after: int, limit: int, types: Sequence[str] = (), categories: Sequence[str] = ()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from infrastructure.eventlog.committer import Committer
 from infrastructure.eventlog.disk import Disk, DiskFull
 from infrastructure.eventlog.group import Group
 from infrastructure.eventlog.indexing import IndexKeeper
+from infrastructure.eventlog.maps import MapKeeper
 from infrastructure.eventlog.queue import MAX_GROUP_EVENTS, Batch, Done, Job, JobQueue, Outcome
 from infrastructure.eventlog.sealing import Sealer
 from infrastructure.eventlog.stats import LogStats
@@ -69,6 +71,7 @@ class LogWriter:
             failed=self._queue.close,
         )
         self._sealer = Sealer(disk, self._committer.fail)
+        self._maps = MapKeeper(directory)
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -81,6 +84,11 @@ class LogWriter:
     def index_failure(self) -> str | None:
         """Why the index could not be written the last time; it is tried again every second."""
         return self._index.failure
+
+    @property
+    def maps(self) -> MapKeeper:
+        """Makes the maps of sealed segments."""
+        return self._maps
 
     @property
     def durable_position(self) -> int:
@@ -121,6 +129,7 @@ class LogWriter:
         self._thread.join()
         self._index.close()
         self._sealer.close()
+        self._maps.close()
         self._committer.close()
 
     def _finished(self) -> None:
@@ -224,4 +233,5 @@ class LogWriter:
         committer.publish(last)
         full.close()
         self.stats.segments_rolled += 1
-        self._sealer.start(full.path, full.end, digest, full.footer(last + 1))
+        footer, mapped = full.footer(last + 1), partial(self._maps.sealed, frames=full.map)
+        self._sealer.start(full.path, full.end, digest, footer, mapped)

@@ -71,6 +71,9 @@ def core_families(commands: CommandStats, log: EventLog) -> Iterable[Metric]:
     yield CounterMetricFamily("kefu_log_events", "Events appended.", stats.events)
     yield CounterMetricFamily("kefu_log_bytes", "Bytes appended.", stats.bytes)
     yield CounterMetricFamily("kefu_log_segments_rolled", "Full segments.", stats.segments_rolled)
+    yield GaugeMetricFamily(
+        "kefu_log_maps_missing", "Sealed segments whose map is still to be made.", log.maps_missing
+    )
     yield GaugeMetricFamily("kefu_log_position", "Durable position.", log.durable_position)
     yield GaugeMetricFamily(
         "kefu_log_read_only", "1 after a failed write.", int(log.failure is not None)

@@ -23,6 +23,9 @@ app.command("backup")(log_backup.backup)
 app.command("restore")(log_backup.restore)
 
 After = Annotated[int, typer.Option(min=0, help="Begin after this position.")]
+Since = Annotated[
+    str | None, typer.Option(help="Begin at this moment: `2026-11-26T08:00:00Z`, or +08:00.")
+]
 Types = Annotated[
     str, typer.Option(help="Only these types, separated by commas; `message.*` for a family.")
 ]
@@ -100,10 +103,20 @@ def tail(
 
 @app.command()
 def export(
-    data_dir: DataDir = None, after: After = 0, types: Types = "", categories: Categories = ""
+    data_dir: DataDir = None,
+    after: After = 0,
+    since: Since = None,
+    types: Types = "",
+    categories: Categories = "",
 ) -> None:
-    """All events after a position, or those that pass the filters, as JSON lines."""
+    """All events after a position or a moment, or those that pass the filters, as JSON lines."""
+    try:
+        moment = shapes.parse_time(since) if since is not None else None
+    except ValueError as error:
+        raise fail(f"--since {since}: {error}; give it as 2026-11-26T08:00:00Z", 2) from None
     with contextlib.closing(bootstrap.log_feed(settings_for(data_dir))) as feed:
+        if moment is not None:
+            after = max(after, feed.position_at(moment - 1))
         for event in FeedCursor(feed, after, _names(types), _names(categories)).to_end():
             print_json(_shape(event))
 

@@ -19,9 +19,9 @@ from application.ports.event_store import ANY_VERSION, NewEvent, RecordedEvent, 
 from infrastructure.eventlog import active, format, operations, segment
 from infrastructure.eventlog.disk import Disk
 from infrastructure.eventlog.errors import CorruptLog, NewerFormat
-from infrastructure.eventlog.frames import BadFrame, find_frame, walk
-from infrastructure.eventlog.reader import SegmentReader
+from infrastructure.eventlog.frames import BadFrame, find_frame, up_to, walk
 from infrastructure.eventlog.recovery import recover
+from infrastructure.eventlog.segment_reader import SegmentReader
 from infrastructure.eventlog.store import EventLog
 from infrastructure.eventlog.watermark import FILE_NAME, Watermark, WatermarkWriter
 
@@ -245,8 +245,9 @@ def _read_segment(path: Path, check: Callable[[list[RecordedEvent]], None]) -> N
                 for number, frame in enumerate(walk(file.fileno(), seed, start, end, first)):
                     assert number < size // format.FRAME_OVERHEAD, "more frames than fit"
                     events += frame.records()
-                    frame.record(frame.header.events - 1)
+                    last = frame.header.base_position + frame.header.events - 1
+                    frame.record(last, format.FRAME_HEADER_BYTES, frame.header.events - 1)
                 check(events)
         for position in (first, first + 2, first + 100, _U64):
             with documented():
-                find_frame(file.fileno(), seed, start, size, first, position)
+                find_frame(file.fileno(), seed, start, size, first, up_to(position))

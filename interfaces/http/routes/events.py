@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime
 
 from application import codec
 from application.ports.event_store import RecordedEvent
@@ -32,6 +33,10 @@ async def list_events(
     principal: Feed,
     deps: Deps,
     after: Annotated[int, Query(ge=0, le=2**62, description="A position; 0: the beginning")] = 0,
+    since: Annotated[
+        AwareDatetime | None,
+        Query(description="Begin with the first event recorded at or after this moment (RFC 3339)"),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     types: Annotated[
         str | None,
@@ -47,6 +52,9 @@ async def list_events(
     `Kefu-Next-Position` is where to go on; it also moves over events that did not match. A filter
     that matches little may answer with fewer events than `limit`, or none, before the end.
     """
+    if since is not None:
+        before = shapes.microseconds(since) - 1
+        after = max(after, await asyncio.to_thread(deps.feed.position_at, before))
     events, following = await asyncio.to_thread(
         deps.feed.read_matching, after, limit, _names(types), _names(categories)
     )

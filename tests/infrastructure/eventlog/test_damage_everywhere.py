@@ -14,9 +14,9 @@ from infrastructure.eventlog import active, operations
 from infrastructure.eventlog.disk import Disk
 from infrastructure.eventlog.errors import CorruptLog, NewerFormat
 from infrastructure.eventlog.format import FRAME_MAGIC, SEGMENT_HEADER_BYTES
-from infrastructure.eventlog.reader import SegmentReader
 from infrastructure.eventlog.recovery import Tail, recover
 from infrastructure.eventlog.segment import Segment
+from infrastructure.eventlog.segment_reader import SegmentReader
 from infrastructure.eventlog.store import EventLog
 from infrastructure.eventlog.watermark import FILE_NAME, Watermark
 from tests.infrastructure.eventlog.conftest import batch

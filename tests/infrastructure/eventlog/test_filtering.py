@@ -1,5 +1,6 @@
 """Filtered reading finds what a naive filter finds, and its cursor moves over everything else."""
 
+import random
 import threading
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def test_a_filtered_read_finds_what_a_naive_filter_finds(
         whole = log.read(0, 1_000)
         reader = LogReader(directory)
         after = start = data.draw(st.integers(0, log.durable_position))
+        # Not drawn in the loop: with a map, which comes when it comes, there are fewer rounds.
+        chance = random.Random(data.draw(st.integers()))
         found: list[RecordedEvent] = []
         while after < log.durable_position:
             events, following = reader.read_matching(after, limit, types, categories)
@@ -79,7 +82,7 @@ def test_a_filtered_read_finds_what_a_naive_filter_finds(
             assert following > after
             found += events
             after = following
-            if data.draw(st.booleans()):  # other reads between do not disturb it
+            if chance.random() < 0.5:  # other reads between do not disturb it
                 assert reader.read(0, 3) == whole[:3]
         assert found == [e for e in whole[start:] if naive(e, types, categories)]
         cursor = FeedCursor(reader, 0, types, categories)

@@ -40,6 +40,10 @@ def test_log_tail_and_export_pass_only_what_the_filters_name(kefu: Kefu) -> None
     assert exported[-2:] == tail
     assert {json.loads(line)["stream"].split("-")[0] for line in exported} == {"message"}
     assert kefu.cli("log", "export", "--types", "no.such.v1").stdout == ""
+    moment = json.loads(exported[-1])["time"]
+    since = kefu.cli("log", "export", "--since", moment).stdout.splitlines()
+    assert json.loads(since[0])["time"] == moment
+    assert kefu.cli("log", "export", "--since", "yesterday", check=False).returncode == 2
 
 
 def test_log_verify_is_good_on_a_log_in_use(kefu: Kefu) -> None:

@@ -148,6 +148,18 @@ def test_the_feed_is_cloudevents_and_its_position_moves_over_what_does_not_match
     assert {event["subject"].split("-")[0] for event in events} == {"message"}
 
 
+def test_the_feed_begins_at_a_moment(kefu: Kefu) -> None:
+    _, _, sent = talk(kefu, "one", "two")
+    _, auditor = kefu.agent("auditor")
+    _, (event,) = kefu.get(f"/api/v1/events?after={sent[1]['position'] - 1}&limit=1", auditor)
+    moment = event["time"].replace("Z", "%2B00:00")
+    _, (first, *_) = kefu.get(f"/api/v1/events?since={moment}&limit=1", auditor)
+    assert first["time"] == event["time"]
+    _, events = kefu.get("/api/v1/events?since=2999-01-01T00:00:00Z", auditor)
+    assert events == []
+    assert kefu.request("GET", "/api/v1/events?since=2026-01-01T00:00:00", None, auditor)[0] == 422
+
+
 def test_edit_and_recall(kefu: Kefu) -> None:
     visitor, path, sent = talk(kefu, "tpyo", "oops")
     token = visitor["token"]
