@@ -45,7 +45,7 @@ def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
     if not 1 <= len(batch) <= MAX_STREAMS_PER_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_STREAMS_PER_BATCH} streams, not {len(batch)}")
     count = size = 0
-    types = _type_bytes
+    types, max_bytes = _type_bytes, format.MAX_EVENT_BYTES
     for append in batch:
         stream, events = append.stream, append.events
         number = len(events)
@@ -58,14 +58,18 @@ def check_batch(batch: Sequence[StreamAppend]) -> tuple[int, int]:
             raise ValueError(f"a stream's name has 1 to {MAX_NAME_BYTES} bytes")
         count += number
         size += number * (RECORD_HEADER_BYTES + name_bytes)
+        last_type = None
         for event in events:
-            payload, metadata = event.payload, event.metadata
+            type_name, payload, metadata = event.type, event.payload, event.metadata
             if type(payload) is not bytes or type(metadata) is not bytes:
                 raise TypeError("payload and metadata of an event are bytes")
             length = len(payload) + len(metadata)
-            if length > format.MAX_EVENT_BYTES:
-                raise ValueError(f"an event of {length} bytes; at most {format.MAX_EVENT_BYTES}")
-            size += length + len(types.get(event.type) or _encode_type(event.type))
+            if length > max_bytes:
+                raise ValueError(f"an event of {length} bytes; at most {max_bytes}")
+            if type_name is not last_type:
+                type_length = len(types.get(type_name) or _encode_type(type_name))
+                last_type = type_name
+            size += length + type_length
     if size > MAX_BATCH_BYTES:
         raise ValueError(f"a batch of {size} bytes; at most {MAX_BATCH_BYTES}")
     return count, size
