@@ -15,12 +15,17 @@ from application.queries.core import Credentials, FindCredentials
 from domain.access.token import token_id
 from domain.actors import SYSTEM, Role, Scope
 from domain.errors import Unavailable
-from interfaces import bootstrap
+from interfaces.bootstrap import clients, passwords, started
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json
 from interfaces.settings import Settings
 
-app = typer.Typer(help="People and keys; kefu must be running.", no_args_is_help=True)
+app = typer.Typer(
+    name="admin",
+    help="People and keys; kefu must be running.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 _CONNECT_S: Final = 3.0
 _ANSWER_S: Final = 30.0
 
@@ -38,9 +43,9 @@ def create_agent(
 ) -> None:
     """A new agent; prints a one-time password."""
     settings = settings_for(data_dir)
-    password = getpass.getpass() if ask_password else bootstrap.ids().secret()[:20]
-    hashed = bootstrap.password_hasher().hash(password)
-    agent_id = bootstrap.ids().new()
+    password = getpass.getpass() if ask_password else clients.ids().secret()[:20]
+    hashed = passwords.password_hasher().hash(password)
+    agent_id = clients.ids().new()
     command = RegisterAgent(agent_id, email, name, role, hashed, one_time=not ask_password)
     asyncio.run(_execute(settings, command))
     answer = {"id": agent_id, "email": email, "role": role.value}
@@ -58,8 +63,8 @@ def reset_password(
     found: Credentials | None = asyncio.run(_query(settings, FindCredentials(email)))
     if found is None:
         raise fail(f"there is no agent with the email {email}", 1)
-    password = bootstrap.ids().secret()[:20]
-    hashed = bootstrap.password_hasher().hash(password)
+    password = clients.ids().secret()[:20]
+    hashed = passwords.password_hasher().hash(password)
     asyncio.run(_execute(settings, SetPassword(found.agent_id, hashed, one_time=True)))
     _print({"id": found.agent_id, "email": email, "one_time_password": password}, as_json)
 
@@ -72,7 +77,7 @@ def create_api_key(
     as_json: AsJson = False,
 ) -> None:
     """A new API key; prints its token, which is shown here and never again."""
-    secret = bootstrap.ids().secret()
+    secret = clients.ids().secret()
     command = IssueApiKey(token_id(secret), name, tuple(scope))
     asyncio.run(_execute(settings_for(data_dir), command))
     _print({"id": token_id(secret), "name": name, "token": secret}, as_json)
@@ -81,7 +86,7 @@ def create_api_key(
 @app.command("widget-secret")
 def widget_secret(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """The key with which your server signs visitors' identifiers (HMAC-SHA256)."""
-    secret = bootstrap.widget_secret(settings_for(data_dir)).decode()
+    secret = started.widget_secret(settings_for(data_dir)).decode()
     _print({"widget_secret": secret}, as_json)
 
 
@@ -97,7 +102,7 @@ async def _query(settings: Settings, query: Any) -> Any:
 
 @asynccontextmanager
 async def _core(settings: Settings) -> AsyncIterator[Core]:
-    client = bootstrap.core_client(settings)
+    client = clients.core_client(settings)
     await client.open()
     try:
         await client.wait_connected(_CONNECT_S)

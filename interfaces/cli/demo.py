@@ -12,11 +12,13 @@ from interfaces.cli.demo_texts import NAMES, STORIES, Story
 from interfaces.cli.options import AsJson
 from interfaces.cli.output import fail, out, print_json, progress_bar
 
+app = typer.Typer(add_completion=False)
 _AGENTS = ("梅 Mei", "Tom", "小雨")
 _IN_FLIGHT = 16
 _RETRIES = 60
 
 
+@app.command("demo")
 def demo(
     conversations: Annotated[int, typer.Option("--conversations", "-n", min=1)] = 50,
     url: Annotated[str, typer.Option(help="Of the running system.")] = "http://127.0.0.1:8000",

@@ -11,12 +11,18 @@ from rich.table import Table
 from application import codec
 from application.ports.event_store import RecordedEvent
 from application.queries.feed import FeedCursor
-from interfaces import bootstrap, shapes
+from interfaces import shapes
+from interfaces.bootstrap import log_operations
 from interfaces.cli import log_archive, log_backup
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json, progress_bar
 
-app = typer.Typer(help="Look at the event log, check it, copy it.", no_args_is_help=True)
+app = typer.Typer(
+    name="log",
+    help="Look at the event log, check it, copy it.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 app.command("archive")(log_archive.archive)
 app.command("backup")(log_backup.backup)
@@ -38,7 +44,7 @@ _WAIT_S: Final = 60.0
 @app.command()
 def info(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Segments, sizes and the durable position."""
-    found = bootstrap.log_info(settings_for(data_dir))
+    found = log_operations.info(settings_for(data_dir))
     if as_json:
         print_json(found)
         return
@@ -60,7 +66,7 @@ def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check every frame, footer, hash and the chain of segments; exit 1 if something is wrong."""
     settings = settings_for(data_dir)
     with progress_bar("verify", quiet=as_json) as progress:
-        report = bootstrap.log_verify(settings, progress)
+        report = log_operations.verify(settings, progress)
     if as_json:
         print_json(report)
     else:
@@ -88,7 +94,7 @@ def tail(
 ) -> None:
     """The last events, or the last of those that pass the filters."""
     with (
-        contextlib.closing(bootstrap.log_feed(settings_for(data_dir))) as feed,
+        contextlib.closing(log_operations.feed(settings_for(data_dir))) as feed,
         contextlib.suppress(KeyboardInterrupt),  # how --follow is meant to end
     ):
         cursor = FeedCursor(feed, 0, _names(types), _names(categories))
@@ -114,7 +120,7 @@ def export(
         moment = shapes.parse_time(since) if since is not None else None
     except ValueError as error:
         raise fail(f"--since {since}: {error}; give it as 2026-11-26T08:00:00Z", 2) from None
-    with contextlib.closing(bootstrap.log_feed(settings_for(data_dir))) as feed:
+    with contextlib.closing(log_operations.feed(settings_for(data_dir))) as feed:
         if moment is not None:
             after = max(after, feed.position_at(moment - 1))
         for event in FeedCursor(feed, after, _names(types), _names(categories)).to_end():
@@ -131,7 +137,7 @@ def salvage(
     settings = settings_for(data_dir)
     try:
         with progress_bar("salvage", quiet=as_json) as progress:
-            report = bootstrap.log_salvage(settings, target, progress)
+            report = log_operations.salvage(settings, target, progress)
     except FileExistsError as error:
         raise fail(str(error), 2) from None
     if as_json:

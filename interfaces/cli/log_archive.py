@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from interfaces import bootstrap
+from interfaces.bootstrap.archive import log_archive
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import out, print_json, progress_bar
 
@@ -21,7 +21,7 @@ def archive(
     as_json: AsJson = False,
 ) -> None:
     """Archive sealed segments, then delete here what may go; exit 1 if the archive fails."""
-    archive_of_log = bootstrap.log_archive(settings_for(data_dir))
+    archive_of_log = log_archive(settings_for(data_dir))
     if rebuild_manifest:
         with progress_bar("rebuild", quiet=as_json) as progress:
             count = archive_of_log.rebuild(progress)

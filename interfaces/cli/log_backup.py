@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from interfaces import bootstrap, shapes
+from interfaces import shapes
+from interfaces.bootstrap import log_operations
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import err, fail, out, print_json, progress_bar
 from interfaces.workers import supervisor
@@ -21,7 +22,7 @@ def backup(
     settings = settings_for(data_dir)
     try:
         with progress_bar("backup", quiet=as_json) as progress:
-            report = bootstrap.log_backup(settings, target, progress)
+            report = log_operations.backup(settings, target, progress)
     except FileExistsError as error:
         raise fail(str(error), 2) from None
     if as_json:
@@ -44,7 +45,7 @@ def restore(
     lock, _ = supervisor.claim(settings.run_dir)
     try:
         with progress_bar("restore", quiet=as_json) as progress:
-            report = bootstrap.log_restored(settings, source, progress)
+            report = log_operations.restore(settings, source, progress)
         if not as_json:
             out.print(
                 f"{report.directory} holds the log up to position {report.position}, as it was at"
@@ -52,8 +53,10 @@ def restore(
             )
         if settings.database_url is not None:
             # Its views may be those of a log that was ahead, or of another history.
+            from interfaces.bootstrap import view_operations  # loads the database's driver
+
             with progress_bar("rebuild", quiet=as_json) as progress:
-                bootstrap.views_rebuilt(settings, progress)
+                view_operations.rebuild(settings, progress)
     except FileExistsError as error:
         raise fail(str(error), 2) from None
     finally:

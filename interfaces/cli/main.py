@@ -2,28 +2,32 @@
 
 import os
 import sys
-from importlib.metadata import version as package_version
-from typing import Annotated
+from typing import Annotated, ClassVar, NoReturn
 
 import typer
 
 from domain.errors import InvalidInput, KefuError
 from interfaces import settings as settings_module
-from interfaces.cli import admin, demo, log, views
+from interfaces.cli.lazy import LazyGroup
 from interfaces.cli.options import AsJson, DataDir
-from interfaces.cli.output import fail, print_json
-from interfaces.cli.roles import run_role, run_supervisor
+
+
+class _Kefu(LazyGroup):
+    modules: ClassVar = {
+        "log": "interfaces.cli.log",
+        "views": "interfaces.cli.views",
+        "admin": "interfaces.cli.admin",
+        "demo": "interfaces.cli.demo",
+    }
+
 
 app = typer.Typer(
     name="kefu",
+    cls=_Kefu,
     help="Self-hosted customer service on an event log that you own.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(log.app, name="log")
-app.add_typer(views.app, name="views")
-app.add_typer(admin.app, name="admin")
-app.command("demo")(demo.demo)
 
 
 @app.command()
@@ -41,6 +45,8 @@ def serve(
     ] = None,
 ) -> None:
     """Run kefu: all roles on this machine, or one."""
+    from interfaces.cli.roles import run_role, run_supervisor
+
     settings = settings_module.load(os.environ, data_dir=data_dir, host=host, port=port)
     status = run_role(role, settings) if role is not None else run_supervisor(settings)
     raise typer.Exit(status)
@@ -49,6 +55,10 @@ def serve(
 @app.command()
 def version(as_json: AsJson = False) -> None:
     """Print the version."""
+    from importlib.metadata import version as package_version
+
+    from interfaces.cli.output import print_json
+
     number = package_version("kefu")
     print_json({"version": number}) if as_json else typer.echo(f"kefu {number}")
 
@@ -58,13 +68,19 @@ def main() -> None:
     try:
         app(prog_name="kefu")
     except InvalidInput as error:
-        sys.exit(fail(error.detail, 2).exit_code)
+        _end(error.detail, 2)
     except KefuError as error:
-        sys.exit(fail(error.detail, 1).exit_code)
+        _end(error.detail, 1)
     except OSError as error:
         what = error.strerror or str(error)
         where = "" if error.filename is None else f": {error.filename}"
-        sys.exit(fail(what + where, 1).exit_code)
+        _end(what + where, 1)
+
+
+def _end(message: str, status: int) -> NoReturn:
+    from interfaces.cli.output import fail
+
+    sys.exit(fail(message, status).exit_code)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -30,6 +29,8 @@ def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
     if quiet:
         yield lambda done, total: None
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),

@@ -1,27 +1,36 @@
-"""What `kefu serve` and `kefu serve --role` start."""
+"""What `kefu serve` and `kefu serve --role` start.
+
+Each role loads its own parts and no other's: most of a start is imports, and what a core or a web
+that died was about to do waits for its next start.
+"""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import structlog
 import typer
 
 from domain.errors import InfrastructureError, InvalidInput, KefuError, Unavailable
-from interfaces import bootstrap
-from interfaces.http.app import create_app
+from interfaces.bootstrap.logs import configure_logs
 from interfaces.settings import Settings
-from interfaces.workers import automation, core, garbage, lifeline, projector, supervisor, web
+from interfaces.workers import garbage, lifeline
 
 
 def run_supervisor(settings: Settings) -> int:
     """All roles, until a signal; returns the exit status."""
-    bootstrap.configure_logs("supervisor", settings.log_level)
+    from interfaces.bootstrap.postgres import embedded_postgres
+    from interfaces.bootstrap.supervisor import supervisor_metrics
+    from interfaces.workers import supervisor
+
+    configure_logs("supervisor", settings.log_level)
     if settings.kafka_bootstrap is not None:
         structlog.get_logger(__name__).warning(
             "serve.no_mirror_yet", detail="KEFU_KAFKA_BOOTSTRAP is set; this version has no mirror"
         )
-    publish = partial(bootstrap.supervisor_metrics, settings)
-    return supervisor.serve(settings, bootstrap.embedded_postgres(settings), publish, typer.echo)
+    publish = partial(supervisor_metrics, settings)
+    return supervisor.serve(settings, embedded_postgres(settings), publish, typer.echo)
 
 
 def run_role(role: str, settings: Settings) -> int:
@@ -30,14 +39,14 @@ def run_role(role: str, settings: Settings) -> int:
     Raises:
         InvalidInput: it can't run at all; another start would not change that.
     """
-    if role not in supervisor.ROLES:
-        raise InvalidInput(f"--role must be one of {', '.join(supervisor.ROLES)}, not {role!r}.")
+    if role not in _ROLES:
+        raise InvalidInput(f"--role must be one of {', '.join(_ROLES)}, not {role!r}.")
     lifeline.hold()
     garbage.collect_less_often()
-    bootstrap.configure_logs(role, settings.log_level)
+    configure_logs(role, settings.log_level)
     log = structlog.get_logger(__name__)
     try:
-        return _run(role, settings)
+        return _ROLES[role](settings)
     except InvalidInput:
         raise
     except KefuError as error:
@@ -47,38 +56,61 @@ def run_role(role: str, settings: Settings) -> int:
     return 1
 
 
-def _run(role: str, settings: Settings) -> int:
-    match role:
-        case "core":
-            return core.run(settings, _open_core(settings))
-        case "web":
-            dependencies = bootstrap.web_dependencies(settings)
-            return web.run(settings, create_app(dependencies), dependencies)
-        case "projector":
-            return projector.run(bootstrap.projector(settings))
-        case _:
-            asyncio.run(_automation(settings))
-            return 0
+def _core(settings: Settings) -> int:
+    from interfaces.bootstrap.core import CoreRole, LogLocked
+    from interfaces.workers import core
 
-
-def _open_core(settings: Settings) -> core.CoreProcess:
     try:
-        return bootstrap.CoreRole(settings)
-    except (bootstrap.LogLocked, Unavailable):
+        process = CoreRole(settings)
+    except (LogLocked, Unavailable):
         # By a core that was killed and is on its way out, or by one that can be stopped; or the
         # archive does not answer, and something that is needed is only there.
         raise
     except InfrastructureError as error:
         # A damaged log will not mend itself by another start.
         raise InvalidInput(error.detail) from error
+    return core.run(settings, process)
 
 
-async def _automation(settings: Settings) -> None:
-    client, views = bootstrap.core_client(settings), bootstrap.views(settings)
-    await client.open()
-    await views.open()
+def _web(settings: Settings) -> int:
+    from interfaces.bootstrap.web import web_dependencies
+    from interfaces.http.app import create_app
+    from interfaces.workers import web
+
+    dependencies = web_dependencies(settings)
+    return web.run(settings, create_app(dependencies), dependencies)
+
+
+def _projector(settings: Settings) -> int:
+    from interfaces.bootstrap import projector as parts
+    from interfaces.workers import projector
+
+    return projector.run(parts.projector(settings))
+
+
+def _automation(settings: Settings) -> int:
+    asyncio.run(_automate(settings))
+    return 0
+
+
+async def _automate(settings: Settings) -> None:
+    from interfaces.bootstrap import clients
+    from interfaces.bootstrap.views import views
+    from interfaces.workers import automation
+
+    core, read_side = clients.core_client(settings), views(settings)
+    await core.open()
+    await read_side.open()
     try:
-        await automation.run(client, views, bootstrap.clock(), bootstrap.ids())
+        await automation.run(core, read_side, clients.clock(), clients.ids())
     finally:
-        await client.close()
-        await views.close()
+        await core.close()
+        await read_side.close()
+
+
+_ROLES: Final[dict[str, Callable[[Settings], int]]] = {
+    "core": _core,
+    "web": _web,
+    "projector": _projector,
+    "automation": _automation,
+}

@@ -3,17 +3,22 @@
 import typer
 from rich.table import Table
 
-from interfaces import bootstrap
+from interfaces.bootstrap import view_operations
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import out, print_json, progress_bar
 
-app = typer.Typer(help="The read models in Postgres.", no_args_is_help=True)
+app = typer.Typer(
+    name="views",
+    help="The read models in Postgres.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 @app.command()
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Position, lag, rows and parked events; exit 1 if an event is parked."""
-    found = bootstrap.views_status(settings_for(data_dir))
+    found = view_operations.status(settings_for(data_dir))
     if as_json:
         print_json(found)
     else:
@@ -36,7 +41,7 @@ def rebuild(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Build the views anew from the log beside the running ones, then switch over."""
     settings = settings_for(data_dir)
     with progress_bar("rebuild", quiet=as_json) as progress:
-        found = bootstrap.views_rebuilt(settings, progress)
+        found = view_operations.rebuild(settings, progress)
     if as_json:
         print_json(found)
     else:

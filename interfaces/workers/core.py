@@ -39,7 +39,10 @@ class CoreProcess(Protocol):
 
     core: Core
     ids: Ids
-    passwords: PasswordHasher
+
+    @property
+    def passwords(self) -> PasswordHasher:
+        """For the first administrator's."""
 
     @property
     def failure(self) -> str | None:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -34,10 +35,10 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
     assert table() in (ROOT / "docs/howto/settings.md").read_text()
 
 
-def _commands(command: object, name: str) -> set[str]:
-    children = getattr(command, "commands", None)
-    if not children:
+def _commands(command: Any, name: str) -> set[str]:
+    if not hasattr(command, "list_commands"):
         return {name}
+    children = {key: command.get_command(None, key) for key in command.list_commands(None)}
     return {found for key, child in children.items() for found in _commands(child, f"{name} {key}")}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from application.queries.core import Credentials, FindCredentials
-from interfaces.bootstrap import CoreRole
+from interfaces.bootstrap.core import CoreRole
 from interfaces.settings import Settings, load
 from interfaces.workers.core import FIRST_ADMINISTRATOR, _ensure_administrator
 

@@ -1,0 +1,17 @@
+"""What operators do with the views."""
+
+from infrastructure.eventlog.reader import LogReader
+from infrastructure.postgres import rebuild as rebuilding
+from interfaces.bootstrap.postgres import database_url
+from interfaces.bootstrap.started import existing_log
+from interfaces.settings import Settings
+
+
+def status(settings: Settings) -> rebuilding.ViewsStatus:
+    """Where the views are."""
+    return rebuilding.status(database_url(settings), LogReader(existing_log(settings)))
+
+
+def rebuild(settings: Settings, progress: rebuilding.Progress) -> rebuilding.ViewsStatus:
+    """Build the views anew, beside the running ones."""
+    return rebuilding.rebuild(database_url(settings), LogReader(existing_log(settings)), progress)
