@@ -56,7 +56,7 @@ class Talker:
                     close_timeout=1,
                 ) as socket:
                     await self._converse(socket)
-            except (OSError, TimeoutError, WebSocketException):
+            except* (OSError, TimeoutError, WebSocketException):
                 self.reconnects += 1
                 await asyncio.sleep(_RETRY_S)
 
@@ -64,18 +64,19 @@ class Talker:
         await self._subscribe(socket)
         for ref in self._waiting:
             await self._send(socket, ref)
-        sending = asyncio.create_task(self._keep_sending(socket))
-        try:
-            while not self.finished:
-                async with asyncio.timeout(1.0):
-                    text = await socket.recv()
-                await self._take(socket, json.loads(text))
-        except TimeoutError:
-            # Silence: an answer may have died with a process. The same refs again do no harm.
-            if not self.finished:
-                raise
-        finally:
-            sending.cancel()
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(self._keep_sending(socket))
+            try:
+                while not self.finished:
+                    async with asyncio.timeout(1.0):
+                        text = await socket.recv()
+                    await self._take(socket, json.loads(text), group)
+            except TimeoutError:
+                # Silence: an answer may have died with a process. The same refs again do no harm.
+                if not self.finished:
+                    raise
+            finally:
+                sending.cancel()
 
     async def _keep_sending(self, socket: ClientConnection) -> None:
         while True:
@@ -94,7 +95,9 @@ class Talker:
     async def _tell(self, socket: ClientConnection, **frame: Any) -> None:
         await socket.send(json.dumps({"conversation_id": self.conversation_id, **frame}))
 
-    async def _take(self, socket: ClientConnection, frame: dict[str, Any]) -> None:
+    async def _take(
+        self, socket: ClientConnection, frame: dict[str, Any], group: asyncio.TaskGroup
+    ) -> None:
         match frame["type"]:
             case "ack":
                 self._acknowledged(frame)
@@ -103,11 +106,15 @@ class Talker:
                 self.heard.append(frame["content"].removeprefix("message "))
             case "error":
                 assert frame["code"] in _TRY_AGAIN, frame
-                await asyncio.sleep(_RETRY_S)
-                if frame["ref"] is None:
-                    await self._subscribe(socket)
-                else:
-                    await self._send(socket, frame["ref"])
+                # Beside the listening: what was said behind this error is heard meanwhile.
+                group.create_task(self._try_again(socket, frame["ref"]))
+
+    async def _try_again(self, socket: ClientConnection, ref: str | None) -> None:
+        await asyncio.sleep(_RETRY_S)
+        if ref is None:
+            await self._subscribe(socket)
+        else:
+            await self._send(socket, ref)
 
     def _acknowledged(self, ack: dict[str, Any]) -> None:
         ref = ack["ref"]

@@ -1,5 +1,6 @@
 """What goes on while a part of the machine is down."""
 
+import json
 import os
 import resource
 import signal
@@ -91,7 +92,8 @@ def test_a_disk_that_takes_no_more_acknowledges_nothing_and_stays_readable(tmp_p
         limit = max(p.stat().st_size for p in (kefu.data_dir / "log").glob("*.open"))
         core = kefu.roles["core"]
         resource.prlimit(core, resource.RLIMIT_FSIZE, (limit, limit))
-        big = {"content": "x" * 16_000}
+        # As many bytes as a message can have, to get there soon.
+        big = json.dumps({"content": "满" * 16_000}, ensure_ascii=False).encode()
         statuses = set()
         codes = set()
         acknowledged = 1
