@@ -2,71 +2,18 @@
 
 import os
 import sys
-from typing import Annotated, ClassVar, NoReturn
-
-import typer
+from typing import NoReturn
 
 from domain.errors import InvalidInput, KefuError
 from interfaces import settings as settings_module
-from interfaces.cli.lazy import LazyGroup
-from interfaces.cli.options import AsJson, DataDir
-
-
-class _Kefu(LazyGroup):
-    modules: ClassVar = {
-        "log": "interfaces.cli.log",
-        "views": "interfaces.cli.views",
-        "admin": "interfaces.cli.admin",
-        "demo": "interfaces.cli.demo",
-    }
-
-
-app = typer.Typer(
-    name="kefu",
-    cls=_Kefu,
-    help="Self-hosted customer service on an event log that you own.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
-
-@app.command()
-def serve(
-    role: Annotated[
-        str | None,
-        typer.Option(help="Run only core, web, projector or automation, as compose does."),
-    ] = None,
-    data_dir: DataDir = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on (KEFU_HOST, or 127.0.0.1).")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port to listen on (KEFU_PORT, or 8000).")
-    ] = None,
-) -> None:
-    """Run kefu: all roles on this machine, or one."""
-    from interfaces.cli.roles import run_role, run_supervisor
-
-    settings = settings_module.load(os.environ, data_dir=data_dir, host=host, port=port)
-    status = run_role(role, settings) if role is not None else run_supervisor(settings)
-    raise typer.Exit(status)
-
-
-@app.command()
-def version(as_json: AsJson = False) -> None:
-    """Print the version."""
-    from importlib.metadata import version as package_version
-
-    from interfaces.cli.output import print_json
-
-    number = package_version("kefu")
-    print_json({"version": number}) if as_json else typer.echo(f"kefu {number}")
 
 
 def main() -> None:
     """Run; errors of kefu's own and of the operating system become one line and a status."""
     try:
-        app(prog_name="kefu")
+        _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
     except InvalidInput as error:
         _end(error.detail, 2)
     except KefuError as error:
@@ -75,6 +22,20 @@ def main() -> None:
         what = error.strerror or str(error)
         where = "" if error.filename is None else f": {error.filename}"
         _end(what + where, 1)
+
+
+def _run(arguments: list[str]) -> None:
+    match arguments:
+        case ["serve", "--role", role]:
+            # As the command `serve` does. The command line's libraries would be a third of a core's
+            # start, and while it starts, nothing is acknowledged.
+            from interfaces.cli.roles import run_role
+
+            sys.exit(run_role(role, settings_module.load(os.environ)))
+        case _:
+            from interfaces.cli.app import app
+
+            app(prog_name="kefu")
 
 
 def _end(message: str, status: int) -> NoReturn:

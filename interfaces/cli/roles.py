@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final
 
 import structlog
-import typer
 
 from domain.errors import InfrastructureError, InvalidInput, KefuError, Unavailable
 from interfaces.bootstrap.logs import configure_logs
@@ -20,6 +19,8 @@ from interfaces.workers import garbage, lifeline
 
 def run_supervisor(settings: Settings) -> int:
     """All roles, until a signal; returns the exit status."""
+    import typer
+
     from interfaces.bootstrap.postgres import embedded_postgres
     from interfaces.bootstrap.supervisor import supervisor_metrics
     from interfaces.workers import supervisor

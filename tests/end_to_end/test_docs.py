@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from interfaces.cli.main import app
+from interfaces.cli.app import app
 from interfaces.settings import table
 from tests.serving import Kefu
 
