@@ -28,7 +28,7 @@ _DECODERS: Final = {
 }
 _FIRST_RETRY_S: Final = 0.05
 _LAST_RETRY_S: Final = 0.25
-"""A core that starts again is a second away, and a failed connect to a socket file costs nothing."""
+"""A core that starts again is a second away, and a failed connect to a socket costs nothing."""
 Done = Callable[[Any], None]
 """Told the receipt or the answer of a call, or its `KefuError`."""
 _GONE: Final = "The core is not reachable at the moment; send the command again."
