@@ -69,9 +69,11 @@ def main() -> None:
         ]
     first, last = rows[0], rows[-1]
     rates = last["append_last_window_per_s"], first["append_first_window_per_s"]
+    costs = last["append_last_window_cpu_us"], first["append_first_window_cpu_us"]
     result = {
         "rows": rows,
         "append_at_largest_vs_empty": round(rates[0] / rates[1], 3),
+        "append_cpu_at_largest_vs_empty": round(costs[0] / costs[1], 3),
         "restart_s": last["restart_s"],
         "rss_mb": last["rss_mb"],
         "event_bytes": given.event_bytes,

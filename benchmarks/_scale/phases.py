@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from benchmarks._scale.memory import Memory, disk_bytes, memory
 from benchmarks._scale.messages import Place, chunks, place
@@ -25,6 +25,14 @@ PRODUCERS: Final = 8
 _REPORT_S: Final = 1.0
 _POLL_S: Final = 0.01
 _INDEX_TIMEOUT_S: Final = 1_800.0
+
+
+class Mark(NamedTuple):
+    """How far appending had come."""
+
+    seconds: float
+    cpu_s: float
+    position: int
 
 
 def append(directory: Path, upto: int, event_bytes: int) -> dict[str, Any]:
@@ -42,7 +50,7 @@ async def _append(log: EventLog, upto: int, event_bytes: int) -> dict[str, Any]:
     source = chunks(after, upto, event_bytes)
     started = time.perf_counter()
     started_cpu = time.process_time()
-    marks = [(0.0, after)]
+    marks = [Mark(0.0, 0.0, after)]
     most = memory()
     reported = started
 
@@ -53,7 +61,8 @@ async def _append(log: EventLog, upto: int, event_bytes: int) -> dict[str, Any]:
                 if isinstance(outcome, Exception):
                     raise outcome
             now = time.perf_counter()
-            marks.append((now - started, log.durable_position))
+            spent = time.process_time() - started_cpu
+            marks.append(Mark(now - started, spent, log.durable_position))
             if now - reported >= _REPORT_S:
                 reported = now
                 most = Memory(*map(max, most, memory()))
@@ -65,20 +74,26 @@ async def _append(log: EventLog, upto: int, event_bytes: int) -> dict[str, Any]:
     print(file=sys.stderr)
     return {
         "append_per_s": round((upto - after) / seconds),
-        "append_first_window_per_s": _rate(marks, after, min(upto, after + WINDOW_EVENTS)),
-        "append_last_window_per_s": _rate(marks, max(after, upto - WINDOW_EVENTS), upto),
-        # Of all threads: on a machine that others use too it says more than the rate.
+        **_window("first", marks, after, min(upto, after + WINDOW_EVENTS)),
+        **_window("last", marks, max(after, upto - WINDOW_EVENTS), upto),
         "append_cpu_us_per_event": round(cpu / (upto - after) * 1e6, 2),
         "append_rss_mb": most.rss_mb,
         "append_anon_mb": most.anon_mb,
     }
 
 
-def _rate(marks: list[tuple[float, int]], first: int, last: int) -> int:
-    """Events a second between two positions, by the marks next to them."""
-    began = next(mark for mark in reversed(marks) if mark[1] <= first)
-    ended = next(mark for mark in marks if mark[1] >= last)
-    return round((ended[1] - began[1]) / max(1e-9, ended[0] - began[0]))
+def _window(name: str, marks: list[Mark], first: int, last: int) -> dict[str, Any]:
+    """Events a second, and processor time an event, between two positions, by the marks next to
+    them.
+    """
+    began = next(mark for mark in reversed(marks) if mark.position <= first)
+    ended = next(mark for mark in marks if mark.position >= last)
+    events = ended.position - began.position
+    return {
+        f"append_{name}_window_per_s": round(events / max(1e-9, ended.seconds - began.seconds)),
+        # Of all threads: on a machine that others use too it says more than the rate.
+        f"append_{name}_window_cpu_us": round((ended.cpu_s - began.cpu_s) / events * 1e6, 2),
+    }
 
 
 def _progress(text: str, log: EventLog, after: int, started: float) -> None:
