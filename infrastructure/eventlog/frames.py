@@ -88,11 +88,12 @@ def walk(fd: int, seed: int, offset: int, end: int | None, next_position: int) -
     Raises:
         BadFrame: what stands there is no valid frame with the next position.
     """
-    data, start = b"", offset
+    data, start, size = b"", offset, _PROBE_BYTES
     while end is None or offset < end:
         at = offset - start
         if len(data) - at < format.FRAME_HEADER_BYTES:
-            data, start, at = _pread(fd, _READ_BYTES, offset, end), offset, 0
+            data, start, at = _pread(fd, size, offset, end), offset, 0
+            size = _READ_BYTES  # whoever reads on reads much; one event is a frame
             if not data:
                 if end is None:
                     return
@@ -102,7 +103,8 @@ def walk(fd: int, seed: int, offset: int, end: int | None, next_position: int) -
         try:
             header = format.decode_frame_header(data, at)
             if len(data) - at < header.length:
-                need = max(header.length, _READ_BYTES)
+                need = max(header.length, size)
+                size = _READ_BYTES
                 data, start, at = _pread(fd, need, offset, end), offset, 0
             header = format.check_frame(data, at, seed)
             _check_position(header, next_position)
