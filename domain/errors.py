@@ -33,7 +33,7 @@
         ├── StoreReadOnly           (application.ports.event_store)
         └── CorruptLog ...          (infrastructure.eventlog)
 
-HTTP statuses live in `interfaces/http/problems.py` and nowhere else.
+HTTP statuses live in `interfaces/problems.py` and nowhere else.
 """
 
 from typing import ClassVar

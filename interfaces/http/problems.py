@@ -1,8 +1,7 @@
-"""Errors as RFC 9457 problem documents; the only file that knows HTTP statuses of errors."""
+"""Problem documents as responses of the app; what they say is in `interfaces.problems`."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -10,53 +9,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from application.ports.event_store import StoreReadOnly, WrongExpectedVersion
 from domain import errors
+from interfaces import problems
+from interfaces.problems import MEDIA_TYPE as MEDIA_TYPE
+from interfaces.problems import PayloadTooLarge as PayloadTooLarge
+from interfaces.problems import Problem
+from interfaces.problems import TooManyRequests as TooManyRequests
 
 _log = structlog.get_logger(__name__)
 
-MEDIA_TYPE: Final = "application/problem+json"
 
-STATUS: Final[dict[type[errors.KefuError], int]] = {
-    errors.InvalidInput: 422,
-    errors.IdempotencyKeyReused: 422,
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    WrongExpectedVersion: 409,
-    errors.Unauthenticated: 401,
-    errors.Forbidden: 403,
-    errors.Busy: 503,
-    errors.Unavailable: 503,
-    StoreReadOnly: 503,
-}
-"""The nearest class in an error's ancestry counts; what is not here is a 500."""
-
-_RETRY_AFTER_S: Final = {503: 1}
-
-
-class TooManyRequests(errors.DomainError):
-    """A rate limit; here and not in the domain, because only the HTTP edge has one."""
-
-    code = "rate-limited"
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(f"Too many requests; try again in {retry_after_s} s.")
-        self.retry_after_s = retry_after_s
-
-
-class PayloadTooLarge(errors.DomainError):
-    """The body is over the limit."""
-
-    code = "payload-too-large"
-
-
-def status_of(error: errors.KefuError) -> int:
-    """HTTP status of an error."""
-    if isinstance(error, TooManyRequests):
-        return 429
-    if isinstance(error, PayloadTooLarge):
-        return 413
-    return next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
+def response(found: Problem) -> JSONResponse:
+    """A problem document as a response."""
+    return JSONResponse(
+        found.body, found.status, headers=found.headers or None, media_type=MEDIA_TYPE
+    )
 
 
 def problem(
@@ -68,37 +35,15 @@ def problem(
     fields: Sequence[dict[str, str]] = (),
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A problem document (RFC 9457 section 3)."""
-    body: dict[str, Any] = {
-        "type": f"urn:kefu:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-    }
-    if instance is not None:
-        body["instance"] = instance
-    if fields:
-        body["errors"] = list(fields)
-    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+    """As `interfaces.problems.problem`."""
+    return response(
+        problems.problem(status, code, detail, instance=instance, fields=fields, headers=headers)
+    )
 
 
 def from_error(error: errors.KefuError, instance: str | None = None) -> JSONResponse:
     """The problem document of an error."""
-    status = status_of(error)
-    headers: dict[str, str] = {}
-    if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(error.retry_after_s)
-    elif status in _RETRY_AFTER_S:
-        headers["Retry-After"] = str(_RETRY_AFTER_S[status])
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    fields: list[dict[str, str]] = []
-    if isinstance(error, errors.InvalidInput) and error.field is not None:
-        fields = [{"detail": error.detail, "pointer": f"#/{error.field}"}]
-    return problem(
-        status, error.code, error.detail, instance=instance, fields=fields, headers=headers
-    )
+    return response(problems.from_error(error, instance))
 
 
 def install(app: FastAPI) -> None:

@@ -7,35 +7,20 @@ time. The rules of frames are in `interfaces.gateway.protocol`, those of the ses
 """
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
-from http import HTTPStatus
 from typing import Any, Final, cast
-from urllib.parse import parse_qs, urlsplit
 
-import structlog
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
-
-from domain.errors import KefuError, Unauthenticated
 from interfaces.gateway import protocol
 from interfaces.gateway.connection import ROOM_BYTES, Connection
-from interfaces.gateway.session import CLOSE_TRY_AGAIN, CLOSE_UNAUTHENTICATED
-from interfaces.http.authentication import bearer_token
+from interfaces.gateway.handshake import PATH as PATH
+from interfaces.gateway.handshake import SUBPROTOCOL as SUBPROTOCOL
+from interfaces.gateway.handshake import Answer, Handshake, Offer
 from interfaces.http.dependencies import WebDependencies
-from interfaces.http.problems import from_error
 
-_log = structlog.get_logger(__name__)
-
-PATH: Final = "/ws"
-SUBPROTOCOL: Final = Subprotocol("kefu.v1")
 MAX_FRAME_BYTES: Final = 64 * 1024
 """Contract: a longer message is closed with 1009."""
 _CLOSE_GOING_AWAY: Final = 1012
 """Service restart, in the IANA registry of close codes: come back in a moment."""
-_BEARER: Final = "bearer."
 _CLOSE_S: Final = 2.0
 _KEEPALIVE_S: Final = 20.0
 
@@ -57,7 +42,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._deps = dependencies
         self._connections: set[Any] = server_state.connections
         self._loop = asyncio.get_running_loop()
-        self._handshake: ServerProtocol | None = ServerProtocol(select_subprotocol=_select)
+        self._handshake: Handshake | None = Handshake()
         self._frames = protocol.WebSocketProtocol(MAX_FRAME_BYTES)
         self._connection: Connection | None = None
         self._authentication: asyncio.Task[None] | None = None
@@ -195,80 +180,35 @@ class WebSocketTransport(asyncio.Protocol):
 
     # Handshake.
 
-    def _shake_hands(self, handshake: ServerProtocol, data: bytes) -> None:
-        handshake.receive_data(data)
-        for event in handshake.events_received():
-            if isinstance(event, Request):
-                self._requested(handshake, event)
-                return
-        if handshake.parser_exc is not None:
-            self._transport.abort()
+    def _shake_hands(self, handshake: Handshake, data: bytes) -> None:
+        found = handshake.receive(data)
+        if isinstance(found, Offer):
+            self._handshake = None
+            self._authentication = asyncio.create_task(self._let_in(handshake, found))
+        elif found is not None:
+            self._refuse(found)
 
-    def _requested(self, handshake: ServerProtocol, request: Request) -> None:
-        response = handshake.accept(request)
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._respond(handshake, response)
+    async def _let_in(self, handshake: Handshake, offer: Offer) -> None:
+        answer = await handshake.let_in(offer, self._deps.authenticator)
+        if answer.principal is None and answer.close is None:
+            self._refuse(answer)
             return
-        url = urlsplit(request.path)
-        if url.path != PATH:
-            self._respond(handshake, handshake.reject(HTTPStatus.NOT_FOUND, f"Use {PATH}.\n"))
+        self._transport.write(answer.data)
+        if answer.close is not None:
+            self.close(*answer.close)
             return
-        self._handshake = None
-        offered = [
-            one.strip()
-            for header in request.headers.get_all("Sec-WebSocket-Protocol")
-            for one in header.split(",")
-        ]
-        by_subprotocol = [p.removeprefix(_BEARER) for p in offered if p.startswith(_BEARER)]
-        by_header = bearer_token(request.headers.get("Authorization", ""))
-        by_query = parse_qs(url.query).get("token", [""])[0]
-        secret = by_subprotocol[0] if by_subprotocol else by_header or by_query
-        # A browser learns nothing of a refused handshake, so whoever came by subprotocol, as
-        # browsers do, is let in and told by a close code.
-        browser = bool(by_subprotocol) and SUBPROTOCOL in offered
-        work = self._let_in(handshake, response, secret, browser)
-        self._authentication = asyncio.create_task(work)
-
-    async def _let_in(
-        self, handshake: ServerProtocol, response: Response, secret: str, browser: bool
-    ) -> None:
-        try:
-            principal = await self._deps.authenticator.authenticate(secret)
-        except KefuError as error:
-            if not browser:
-                self._respond(handshake, _refusal(error))
-                return
-            self._respond(handshake, response)
-            known = isinstance(error, Unauthenticated)
-            self.close(CLOSE_UNAUTHENTICATED if known else CLOSE_TRY_AGAIN, error.code)
-            return
-        except Exception:  # noqa: BLE001 - a task has no caller: the client is told, and the log says why
-            _log.exception("websocket.handshake_failed")
-            self._respond(handshake, handshake.reject(HTTPStatus.INTERNAL_SERVER_ERROR, "\n"))
-            return
-        self._respond(handshake, response)
-        self._connection = Connection(self, self._deps, principal)
+        assert answer.principal is not None
+        self._connection = Connection(self, self._deps, answer.principal)
         self._timer = self._loop.call_later(_KEEPALIVE_S, self._keep_alive)
         early, self._early = self._early, b""
         if early:
             self._take(early)
 
-    def _respond(self, handshake: ServerProtocol, response: Response) -> None:
+    def _refuse(self, answer: Answer) -> None:
         self._handshake = None
-        handshake.send_response(response)
-        self._transport.write(b"".join(handshake.data_to_send()))
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._closing = True
+        self._closing = True
+        if answer.data:
+            self._transport.write(answer.data)
             self._transport.close()
-
-
-def _select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
-
-
-def _refusal(error: KefuError) -> Response:
-    """The problem document, as any route would answer it."""
-    problem = from_error(error, PATH)
-    headers = Headers(problem.headers.items())
-    status = HTTPStatus(problem.status_code)
-    return Response(status.value, status.phrase, headers, bytes(problem.body))
+        else:
+            self._transport.abort()
