@@ -1,0 +1,304 @@
+"""An epoll loop for very many connections, nested in asyncio's.
+
+asyncio sees one descriptor, the epoll's. A connection costs this loop one `Client` and an entry in a
+dictionary; asyncio's transports cost 9 to 30 KB each (shared/knowledge/gateway.md). Descriptors are
+used again by the kernel at once, so nothing outside this file holds one: a `Client` that was
+closed stays closed. Linux only, as `select.epoll` is.
+"""
+
+import asyncio
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+_READ_BYTES: Final = 64 * 1024
+_MAX_EVENTS: Final = 1_024
+_ACCEPT_BATCH: Final = 256
+"""Connections taken at once: those that are there get their turn between."""
+_BUSY_BELOW_S: Final = 0.002
+"""Rounds that come closer than this are put together: see `EpollLoop._ready`."""
+_FEW_EVENTS: Final = 64
+_NAP_S: Final = 0.0005
+_IN: Final = select.EPOLLIN
+_IN_OUT: Final = select.EPOLLIN | select.EPOLLOUT
+_ENDED: Final = select.EPOLLHUP | select.EPOLLERR
+
+
+class Handler(Protocol):
+    """What becomes of a connection's bytes. May be replaced while the connection lives."""
+
+    def received(self, client: "Client", data: bytes) -> None:
+        """Bytes came."""
+
+    def drained(self, client: "Client") -> None:
+        """Everything that was queued has been given to the kernel."""
+
+    def lost(self, client: "Client") -> None:
+        """The connection is gone, whoever ended it; called once."""
+
+
+class Client:
+    """One connection. Not safe for several threads."""
+
+    __slots__ = ("_loop", "_output", "_unsent", "fd", "handler", "id")
+
+    def __init__(self, loop: "EpollLoop", fd: int, id: int, handler: Handler) -> None:
+        self.fd = fd
+        """-1: closed."""
+        self.id = id
+        """Of this connection; never given again."""
+        self.handler = handler
+        self._loop = loop
+        self._output: list[bytes] | None = None
+        """Queued in this round."""
+        self._unsent: bytes | None = None
+        """What the kernel did not take."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the kernel has not taken."""
+        unsent = self._unsent
+        return len(unsent) if unsent is not None else 0
+
+    def queue(self, *parts: bytes) -> None:
+        """Send at the end of the round, together with what else comes until then."""
+        output = self._output
+        if output is None:
+            if self.fd < 0:
+                return
+            self._output = list(parts)
+            self._loop.dirty(self)
+        else:
+            output += parts
+
+    def flush(self) -> None:
+        """Give the kernel what is queued."""
+        output, self._output = self._output, None
+        if output is None or self.fd < 0:
+            return
+        data = b"".join(output)
+        if self._unsent is not None:
+            self._unsent += data
+            return
+        try:
+            sent = os.write(self.fd, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.abort()
+            return
+        self._loop.stats.bytes_out += sent
+        if sent < len(data):
+            self._unsent = data[sent:]
+            self._loop.watch_output(self, on=True)
+
+    def close(self) -> None:
+        """Give the kernel what is queued, as far as it takes it, and close."""
+        self.flush()
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self.fd >= 0:
+            self._output = self._unsent = None
+            self._loop.forget(self)
+            self.handler.lost(self)
+
+    def detach(self) -> socket.socket:
+        """The connection as a socket; this client is closed, and its handler not told."""
+        fd = self.fd
+        self._loop.forget(self, close=False)
+        return socket.socket(fileno=fd)
+
+    def writable(self) -> None:
+        """The kernel takes more."""
+        unsent = self._unsent
+        if unsent is None:
+            return
+        try:
+            sent = os.write(self.fd, unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.abort()
+            return
+        self._loop.stats.bytes_out += sent
+        if sent < len(unsent):
+            self._unsent = unsent[sent:]
+            return
+        self._unsent = None
+        self._loop.watch_output(self, on=False)
+        self.handler.drained(self)
+
+
+class LoopStats:
+    """Plain numbers that a metrics collector reads."""
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.rounds = 0
+        self.naps = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+
+Accept = Callable[[Client, Any], bool]
+"""Told a new client, whose handler it sets, and its address as `socket.accept` gives it; False: the
+connection is closed at once."""
+
+
+class EpollLoop:
+    """Connections of one process.
+
+    Args:
+        accept: See `Accept`.
+        handler: Of a client until `accept` has set another one.
+    """
+
+    def __init__(self, accept: Accept, handler: Handler) -> None:
+        self.stats = LoopStats()
+        self.clients: dict[int, Client] = {}
+        """Descriptor -> its client."""
+        self._accept = accept
+        self._handler = handler
+        self._epoll = select.epoll()
+        self._listener: socket.socket | None = None
+        self._asyncio = asyncio.get_running_loop()
+        self._dirty: list[Client] = []
+        self._in_round = False
+        self._next_id = 0
+        self._last_round = 0.0
+        self._asyncio.add_reader(self._epoll.fileno(), self._ready)
+
+    def listen(self, listener: socket.socket) -> None:
+        """Take connections from a listening socket."""
+        listener.setblocking(False)
+        self._listener = listener
+        self._epoll.register(listener.fileno(), _IN)
+
+    def stop_listening(self) -> None:
+        """Take no more; whoever waits in the backlog is refused by the kernel."""
+        if self._listener is not None:
+            self._epoll.unregister(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
+
+    def pause_accepting(self, seconds: float) -> None:
+        """Let new connections wait in the kernel's backlog for a while."""
+        if self._listener is not None:
+            self._epoll.modify(self._listener.fileno(), 0)
+            self._asyncio.call_later(seconds, self._resume_accepting)
+
+    def _resume_accepting(self) -> None:
+        if self._listener is not None:
+            self._epoll.modify(self._listener.fileno(), _IN)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.stop_listening()
+        for client in list(self.clients.values()):
+            client.abort()
+        self._asyncio.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    # For clients.
+
+    def dirty(self, client: Client) -> None:
+        """It has something to flush."""
+        if not self._dirty and not self._in_round:
+            self._asyncio.call_soon(self._flush)
+        self._dirty.append(client)
+
+    def watch_output(self, client: Client, *, on: bool) -> None:
+        """Whether to tell the client when the kernel takes more."""
+        self._epoll.modify(client.fd, _IN_OUT if on else _IN)
+
+    def watch_input(self, client: Client, *, on: bool) -> None:
+        """Whether to read from the client; what it sends meanwhile waits in the kernel."""
+        if client.fd >= 0:
+            with_output = _IN_OUT & ~_IN if client.waiting else 0
+            self._epoll.modify(client.fd, with_output | (_IN if on else 0))
+
+    def forget(self, client: Client, *, close: bool = True) -> None:
+        """Take it out."""
+        fd, client.fd = client.fd, -1
+        del self.clients[fd]
+        with suppress(OSError):
+            self._epoll.unregister(fd)
+        if close:
+            os.close(fd)
+
+    # The round.
+
+    def _ready(self) -> None:
+        """One round. While rounds follow closely on each other and find little, each message would
+        be a wake-up of its own, there and in the core: then wait a moment for more.
+        """
+        began = time.monotonic()
+        events = self._epoll.poll(0, _MAX_EVENTS)
+        stats = self.stats
+        stats.rounds += 1
+        if len(events) < _FEW_EVENTS and began - self._last_round < _BUSY_BELOW_S:
+            time.sleep(_NAP_S)
+            stats.naps += 1
+            events = self._epoll.poll(0, _MAX_EVENTS)
+        self._last_round = began
+        self._in_round = True
+        clients, read = self.clients, os.read
+        for fd, event in events:
+            client = clients.get(fd)
+            if client is None:
+                if self._listener is not None and fd == self._listener.fileno():
+                    self._accept_some(self._listener)
+                continue
+            if event & select.EPOLLOUT:
+                client.writable()
+            if event & _IN:
+                try:
+                    data = read(fd, _READ_BYTES) if client.fd >= 0 else b"-"
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    data = b""
+                if data:
+                    stats.bytes_in += len(data)
+                    client.handler.received(client, data)
+                else:
+                    client.abort()
+            elif event & _ENDED:
+                client.abort()
+        self._in_round = False
+        self._flush()
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for client in dirty:
+            client.flush()
+        if self._dirty:
+            self._asyncio.call_soon(self._flush)
+
+    def _accept_some(self, listener: socket.socket) -> None:
+        for _ in range(_ACCEPT_BATCH):
+            try:
+                connection, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                # Out of descriptors, or the client has gone: let those in that are left later.
+                self.pause_accepting(0.1)
+                return
+            connection.setblocking(False)
+            if connection.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            fd = connection.detach()
+            self._next_id += 1
+            client = Client(self, fd, self._next_id, self._handler)
+            self.clients[fd] = client
+            self._epoll.register(fd, _IN)
+            self.stats.accepted += 1
+            if not self._accept(client, address) and client.fd >= 0:
+                self.forget(client)
