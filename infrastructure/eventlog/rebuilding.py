@@ -104,6 +104,9 @@ class IndexRebuilder:
             )
         except (OSError, Unavailable) as error:
             # A full disk, an archive that does not answer: from the last table on, again.
+            checkpoint = self._index.checkpoint()
+            done = checkpoint.last if checkpoint else 0
+            self.progress = IndexProgress(done, self._durable.position)
             self.failure = _reason(error)
             return False
         return True

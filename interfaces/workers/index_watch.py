@@ -12,7 +12,7 @@ from domain.errors import InfrastructureError, InvalidInput
 
 _log = structlog.get_logger(__name__)
 _WATCH_S: Final = 0.2
-REPORT_S: Final = 10.0
+_REPORT_S: Final = 10.0
 """Between two lines about how far it is."""
 
 
@@ -42,8 +42,10 @@ async def index_whole(log: IndexedLog, stop: asyncio.Event) -> bool:
         InvalidInput: the log is damaged; another start would not change that.
     """
     started = time.monotonic()
-    report_at = started
+    report_at = started + _REPORT_S
     told: str | None = None
+    if (progress := log.index_progress) is not None:
+        _log.warning("log.index_rebuilding", **_fields(progress))
     while (progress := log.index_progress) is not None:
         if (error := log.index_error) is not None:
             _log.critical("log.index_failed", error=str(error))
@@ -51,12 +53,14 @@ async def index_whole(log: IndexedLog, stop: asyncio.Event) -> bool:
                 raise InvalidInput(error.detail) from error
             raise error
         failure = log.index_failure
-        if failure is not None and failure != told:
+        due = time.monotonic() >= report_at
+        if failure is not None and (due or failure != told):
             _log.critical("log.index_failing", error=failure, **_fields(progress))
-        told = failure
-        if time.monotonic() >= report_at:
-            report_at = time.monotonic() + REPORT_S
+        elif due:
             _log.warning("log.index_rebuilding", **_fields(progress))
+        if due:
+            report_at = time.monotonic() + _REPORT_S
+        told = failure
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _WATCH_S)
         if stop.is_set():
