@@ -7,7 +7,7 @@ from typing import Final
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame
 from infrastructure.eventlog.frames import BadFrame, Frame, walk
-from infrastructure.eventlog.index import Checkpoint, Index, stream_key
+from infrastructure.eventlog.index import Checkpoint, Index, new_key
 from infrastructure.eventlog.segment import (
     Segment,
     current_path,
@@ -144,19 +144,30 @@ class _Builder:
         self._checkpoint: Checkpoint | None = None
 
     def add(self, segment_base: int, frame: Frame) -> None:
-        header, offset, parts = frame.header, frame.offset, self._parts
-        previous, key = "", b""
+        header, offset, data, parts = frame.header, frame.offset, frame.data, self._parts
+        unpack, begin_key, pack = format.unpack_record_header, new_key, pack_entry
+        previous, key = b"", b""
         first = count = start = first_record = 0
-        for number, (stream, version, record) in enumerate(frame.versions()):
+        at = frame.data_offset + format.FRAME_HEADER_BYTES
+        # All in one loop, on bytes: calls for each event would be half of the time.
+        for position in range(header.base_position, header.base_position + header.events):
+            payload_length, version, stream_length, type_length, metadata_length = unpack(data, at)
+            stream_at = at + format.RECORD_HEADER_BYTES
+            stream = data[stream_at : stream_at + stream_length]
             if stream == previous and version == first + count:
                 count += 1
-                continue
-            if count:
-                parts[key[0]].append(pack_entry(key, first, start, offset, first_record, count))
-            if stream != previous:
-                key, previous = stream_key(stream), stream
-            first, count, start, first_record = version, 1, header.base_position + number, record
-        parts[key[0]].append(pack_entry(key, first, start, offset, first_record, count))
+            else:
+                if count:
+                    entry = pack(key, first, start, offset, first_record, count)
+                    parts[key[0]].append(entry)
+                if stream != previous:
+                    hashed = begin_key()
+                    hashed.update(stream)
+                    key, previous = hashed.digest(), stream
+                first, count, start = version, 1, position
+                first_record = at - frame.data_offset
+            at = stream_at + stream_length + type_length + metadata_length + payload_length
+        parts[key[0]].append(pack(key, first, start, offset, first_record, count))
         self._waiting += header.events
         self.position = header.base_position + header.events - 1
         self._checkpoint = Checkpoint(
