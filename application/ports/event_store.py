@@ -87,7 +87,7 @@ class IndexProgress(NamedTuple):
     """How far the index of streams, a cache of the log, has been built anew."""
 
     done: int
-    """Position up to which it knows every event."""
+    """Position up to which it knows every event; moves in steps of some 200,000."""
     total: int
     """Position up to which it has to."""
 

@@ -27,8 +27,8 @@ other thread waits longer for its turn."""
 Progress = Callable[[int, int], None]
 """Called with (positions done, positions in all)."""
 
-Turn = Callable[[int], None]
-"""Called between frames with the position reached; may rest, or raise to stop."""
+Turn = Callable[[], None]
+"""Called between frames; may rest, or raise to stop."""
 
 
 def drop_unfit(directory: Path, index: Index, log_uuid: bytes, durable: Watermark) -> int:
@@ -51,7 +51,7 @@ def index_rest(
     log_uuid: bytes,
     durable: Watermark,
     progress: Progress = lambda done, total: None,
-    turn: Turn = lambda position: None,
+    turn: Turn = lambda: None,
 ) -> None:
     """Index what is missing up to the watermark, in tables of some 200,000 events; each is durable,
     so that one that was interrupted goes on from the last of them.
@@ -81,7 +81,7 @@ def index_rest(
             break  # the writer has gone on in a new one since, and it is empty
         for frame in _frames(segment, checkpoint, durable):
             builder.add(segment.base_position, frame)
-            turn(builder.position)
+            turn()
     builder.finish()
     if builder.position != durable.position:
         raise RuntimeError(f"indexed up to {builder.position}, not {durable.position}")

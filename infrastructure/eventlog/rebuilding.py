@@ -16,7 +16,7 @@ from infrastructure.eventlog.watermark import Watermark
 
 AT_ONCE_EVENTS: Final = 300_000
 """So many at most are indexed before the log is open: two or three seconds."""
-_WORK_S: Final = 0.002
+_WORK_S: Final = 0.01
 """After so much work there is a rest."""
 _REST: Final = 0.25
 """Time that is left to others for each time of work; less than merging leaves, because commands
@@ -104,9 +104,6 @@ class IndexRebuilder:
             )
         except (OSError, Unavailable) as error:
             # A full disk, an archive that does not answer: from the last table on, again.
-            checkpoint = self._index.checkpoint()
-            done = checkpoint.last if checkpoint else 0
-            self.progress = IndexProgress(done, self._durable.position)
             self.failure = _reason(error)
             return False
         return True
@@ -116,15 +113,13 @@ class IndexRebuilder:
         self.failure = None
         self.progress = IndexProgress(done, total)
 
-    def _turn(self, position: int) -> None:
+    def _turn(self) -> None:
         """Between two frames."""
         if self._stop.is_set():
             raise _Stopped
         worked = time.perf_counter() - self._worked_since
         if worked < _WORK_S:
             return
-        if self.failure is None:
-            self.progress = IndexProgress(position, self._durable.position)
         self._stop.wait(min(_REST * worked, _MAX_REST_S))
         self._worked_since = time.perf_counter()
 

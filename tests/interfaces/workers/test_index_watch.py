@@ -20,6 +20,7 @@ from infrastructure.eventlog import store
 from infrastructure.telemetry import collectors
 from interfaces.bootstrap.clients import core_client
 from interfaces.bootstrap.core import CoreRole
+from interfaces.http import problems
 from interfaces.settings import Settings, load
 from interfaces.workers import core
 from interfaces.workers.index_watch import index_whole
@@ -178,3 +179,14 @@ def test_whoever_started_kefu_sees_how_far_the_index_is(
     readiness.look()  # asks no more
     assert readiness.ready
     assert [line.split(":")[0] for line in said[2:]] == ["kefu ready", "demo page"]
+
+
+def test_over_http_it_is_a_503_that_says_when_to_ask_again() -> None:
+    answer = problems.from_error(IndexRebuilding(IndexProgress(17_000_000, 50_000_000), None))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    problem = json.loads(bytes(answer.body))
+    assert problem["code"] == "index-rebuilding"
+    assert problem["detail"] == (
+        "The index of streams is being rebuilt: 34 % of 50,000,000 events;"
+        " commands are taken when it is done."
+    )
