@@ -71,7 +71,7 @@ def unindexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
         log.append_sync([batch("idempotency-x", b"{}")])
     shutil.rmtree(settings.log_dir / "index")
     monkeypatch.setattr(store, "AT_ONCE_EVENTS", 0)
-    gate = Gate()
+    gate = Gate(settings.log_dir)
     gate.stand_before(monkeypatch)
     yield settings, gate
     gate.open()
