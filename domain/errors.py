@@ -29,6 +29,7 @@
     └── InfrastructureError         the rule says yes, the machine says no
         ├── Busy                    a queue is full; try again
         ├── Unavailable             a part of the system is down; try again
+        │   └── IndexRebuilding     (application.ports.event_store)
         ├── WrongExpectedVersion    (application.ports.event_store)
         ├── StoreReadOnly           (application.ports.event_store)
         └── CorruptLog ...          (infrastructure.eventlog)

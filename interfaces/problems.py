@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-from application.ports.event_store import StoreReadOnly, WrongExpectedVersion
+from application.ports.event_store import IndexRebuilding, StoreReadOnly, WrongExpectedVersion
 from domain import errors
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -24,6 +24,8 @@ STATUS: Final[dict[type[errors.KefuError], int]] = {
 """The nearest class in an error's ancestry counts; what is not here is a 500."""
 
 _RETRY_AFTER_S: Final = {503: 1}
+_REBUILDING_RETRY_AFTER_S: Final = 5
+"""It takes minutes; who asks every second would only slow it down."""
 
 
 class TooManyRequests(errors.DomainError):
@@ -89,6 +91,8 @@ def from_error(error: errors.KefuError, instance: str | None = None) -> Problem:
     headers: dict[str, str] = {}
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.retry_after_s)
+    elif isinstance(error, IndexRebuilding):
+        headers["Retry-After"] = str(_REBUILDING_RETRY_AFTER_S)
     elif status in _RETRY_AFTER_S:
         headers["Retry-After"] = str(_RETRY_AFTER_S[status])
     if status == 401:

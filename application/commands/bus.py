@@ -151,7 +151,12 @@ class CommandBus:
         now_us = self._clock.now_us()
         queue = self._queue
         group = [queue.popleft() for _ in range(min(len(queue), _MAX_GROUP))]
-        absent = self._absent(group)
+        try:
+            absent = self._absent(group)
+        except Exception as error:  # noqa: BLE001 - goes to the callers; the bus must go on
+            for pending in group:
+                self._fail(pending, error)
+            group = []
         for pending in group:
             try:
                 answer, uow = self._decide(pending.request, now_us, absent)

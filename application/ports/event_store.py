@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from domain.errors import InfrastructureError
+from domain.errors import InfrastructureError, Unavailable
 
 NO_STREAM: Final = -1
 """Expected version: the stream must not exist yet."""
@@ -83,8 +83,40 @@ class StoreReadOnly(InfrastructureError):
     code = "store-read-only"
 
 
+class IndexProgress(NamedTuple):
+    """How far the index of streams, a cache of the log, has been built anew."""
+
+    done: int
+    """Position up to which it knows every event; moves in steps of some 200,000."""
+    total: int
+    """Position up to which it has to."""
+
+    @property
+    def percent(self) -> int:
+        """From 0 to 99: at 100 it is whole, and there is no progress to tell of."""
+        return min(99, 100 * self.done // max(1, self.total))
+
+
+class IndexRebuilding(Unavailable):
+    """Streams can't be looked up until the index is whole again; nothing was written."""
+
+    code = "index-rebuilding"
+
+    def __init__(self, progress: IndexProgress, failure: str | None) -> None:
+        how_far = f"{progress.percent} % of {progress.total:,} events"
+        if failure is None:
+            sentence = f"being rebuilt: {how_far}; commands are taken when it is done."
+        else:
+            sentence = f"not whole ({how_far}), and can't be rebuilt: {failure}"
+        super().__init__(f"The index of streams is {sentence}")
+
+
 class EventStore(Protocol):
-    """The log in the core process, its only writer."""
+    """The log in the core process, its only writer.
+
+    While `index_progress` is not None, whatever has to look up a stream raises `IndexRebuilding`:
+    `append`, `append_all`, `read_stream`, `stream_version`, `absent`.
+    """
 
     async def append(self, batch: Sequence[StreamAppend]) -> int:
         """Append to one or more streams, all or nothing, durable on return.
@@ -101,6 +133,7 @@ class EventStore(Protocol):
         Raises:
             WrongExpectedVersion: nothing of this batch was written.
             StoreReadOnly: nothing of this batch was acknowledged; the reason is in the message.
+            IndexRebuilding: nothing of this batch was written.
         """
         ...
 
@@ -114,6 +147,7 @@ class EventStore(Protocol):
 
         Raises:
             StoreReadOnly: nothing of any batch was acknowledged.
+            IndexRebuilding: nothing of any batch was written.
         """
         ...
 
@@ -147,6 +181,16 @@ class EventStore(Protocol):
     @property
     def failure(self) -> str | None:
         """Why the log takes no more events; None: it does."""
+        ...
+
+    @property
+    def index_progress(self) -> IndexProgress | None:
+        """How far the index of streams is being rebuilt; None: it is whole."""
+        ...
+
+    @property
+    def index_failure(self) -> str | None:
+        """Why the index could not be written the last time; None: it could."""
         ...
 
 

@@ -32,7 +32,11 @@ class LogHealth(msgspec.Struct, frozen=True, tag=True):
     """Does the log take events? Answer: why it does not, or None: it does."""
 
 
-CoreQuery = Authenticate | FindCredentials | ConversationAsOf | LogHealth
+class IndexHealth(msgspec.Struct, frozen=True, tag=True):
+    """Can streams be looked up? Answer: `IndexState`, or None: they can."""
+
+
+CoreQuery = Authenticate | FindCredentials | ConversationAsOf | LogHealth | IndexHealth
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -57,9 +61,21 @@ class Credentials(msgspec.Struct, frozen=True):
     must_change_password: bool
 
 
+class IndexState(msgspec.Struct, frozen=True):
+    """How far the log's index of streams is being rebuilt; until then no command is taken."""
+
+    percent: int
+    done: int
+    """Position up to which it knows every event."""
+    total: int
+    failure: str | None
+    """Why that does not go on; None: it does."""
+
+
 ANSWER_TYPES: dict[type[Any], Any] = {
     Authenticate: Principal,
     FindCredentials: Credentials | None,
     LogHealth: str | None,
+    IndexHealth: IndexState | None,
 }
 """Query -> type of its answer, for adapters that carry answers as bytes."""

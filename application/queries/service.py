@@ -12,6 +12,8 @@ from application.queries.core import (
     CoreQuery,
     Credentials,
     FindCredentials,
+    IndexHealth,
+    IndexState,
     LogHealth,
     Principal,
 )
@@ -48,6 +50,14 @@ class CoreQueries:
                 )
             case LogHealth():
                 return self._store.failure
+            case IndexHealth():
+                return self._index_state()
+
+    def _index_state(self) -> IndexState | None:
+        progress = self._store.index_progress
+        if progress is None:
+            return None
+        return IndexState(progress.percent, *progress, self._store.index_failure)
 
     def _reader(self) -> UnitOfWork:
         return UnitOfWork(self._store, self._cache, self._clock.now_us())

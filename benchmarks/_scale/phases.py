@@ -23,7 +23,6 @@ WINDOW_EVENTS: Final = 1_000_000
 """The first and the last so many events are compared."""
 PRODUCERS: Final = 8
 _REPORT_S: Final = 1.0
-_POLL_S: Final = 0.01
 _INDEX_TIMEOUT_S: Final = 1_800.0
 
 
@@ -125,25 +124,22 @@ def restart(directory: Path, reads: int) -> dict[str, Any]:
 
 
 def rebuild(directory: Path) -> dict[str, Any]:
-    """Open it without its index; done when it finds events in every part of the log."""
+    """Open it without its index, and wait until that is built, in the background if it is long."""
     shutil.rmtree(directory / INDEX_DIRECTORY)
     started = time.perf_counter()
-    with EventLog.open(directory, progress=_indexed) as log:
+    with EventLog.open(directory, progress=_indexed, index_in_background=True) as log:
         opened = time.perf_counter() - started
-        total = log.durable_position
-        # It may be built in the background: then these are not found until it has come to them.
-        for share in (0, 1, 2, 3, 4):
-            _wait_for(log, place(max(1, total * share // 4)), started + _INDEX_TIMEOUT_S)
+        while not log.wait_for_index(_REPORT_S):
+            if time.perf_counter() > started + _INDEX_TIMEOUT_S:
+                raise TimeoutError(f"not rebuilt: {log.index_progress}, {log.index_failure}")
+            if (progress := log.index_progress) is not None:
+                _indexed(*progress)
         seconds = time.perf_counter() - started
+        total = log.durable_position
+        for share in (0, 1, 2, 3, 4):
+            _read_version(log, place(max(1, total * share // 4)))
     print(file=sys.stderr)
     return {"open_without_index_s": round(opened, 3), "index_rebuild_s": round(seconds, 3)}
-
-
-def _wait_for(log: EventLog, wanted: Place, deadline: float) -> None:
-    while not log.read_stream(wanted.stream, wanted.version - 1, 1):
-        if time.perf_counter() > deadline:
-            raise TimeoutError(f"{wanted} is not found")
-        time.sleep(_POLL_S)
 
 
 def _indexed(done: int, total: int) -> None:

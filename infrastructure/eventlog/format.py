@@ -233,23 +233,6 @@ def decode_records(data: bytes, offset: int, header: FrameHeader) -> Iterator[Re
         raise InvalidBytes("records do not fill their frame")
 
 
-def decode_versions(
-    data: bytes, offset: int, header: FrameHeader
-) -> Iterator[tuple[str, int, int]]:
-    """Stream, version and offset within the frame of a checked frame's events, in order: all that
-    an index needs.
-    """
-    at = offset + FRAME_HEADER_BYTES
-    for _ in range(header.events):
-        payload_length, version, stream_length, type_length, metadata_length = unpack_record_header(
-            data, at
-        )
-        start = at - offset
-        at += RECORD_HEADER_BYTES
-        yield data[at : at + stream_length].decode(), version, start
-        at += stream_length + type_length + metadata_length + payload_length
-
-
 def decode_record(
     data: bytes, offset: int, header: FrameHeader, position: int, record_offset: int, hops: int
 ) -> RecordedEvent:

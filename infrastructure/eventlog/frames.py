@@ -37,10 +37,6 @@ class Frame(NamedTuple):
         except _NO_RECORDS as error:
             raise self._bad(error) from error
 
-    def versions(self) -> Iterator[tuple[str, int, int]]:
-        """Stream, version and offset within the frame of its events, in order."""
-        return format.decode_versions(self.data, self.data_offset, self.header)
-
     def record(self, position: int, offset: int, hops: int) -> RecordedEvent:
         """One of its events.
 

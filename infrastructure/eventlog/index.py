@@ -53,9 +53,15 @@ class Location(NamedTuple):
     """Records from there to the event's own."""
 
 
+new_key: Final = hashlib.blake2b(digest_size=KEY_BYTES).copy
+"""A hash that takes a stream's name; copying one is faster than making one with arguments."""
+
+
 def stream_key(stream: str) -> bytes:
     """16 bytes by which a stream is known in the index (BLAKE2b)."""
-    return hashlib.blake2b(stream.encode(), digest_size=KEY_BYTES).digest()
+    key = new_key()
+    key.update(stream.encode())
+    return key.digest()
 
 
 def expand(runs: Iterable[Run], after_version: int, limit: int | None) -> list[Location]:
@@ -122,13 +128,21 @@ class Index:
                 for first, count, position, frame, record in runs
             ]
         items.sort()
+        self.add_entries(len(items), [items], checkpoint)
+
+    def add_entries(
+        self, entries: int, chunks: Iterable[Sequence[bytes]], checkpoint: Checkpoint
+    ) -> None:
+        """As `add`, for entries (`pack_entry`) that are sorted, in chunks."""
         path = self._directory / f"{checkpoint.first:020d}-{checkpoint.last:020d}{SUFFIX}"
-        table = write_table(path, checkpoint, len(items), [items])
+        table = write_table(path, checkpoint, entries, chunks)
         with self._changed:
             self._tables += (table,)
             self._changed.notify_all()
             self._start_merging()
-            self._changed.wait_for(lambda: len(self._tables) < _WAIT_AT or not self._alive)
+            self._changed.wait_for(
+                lambda: len(self._tables) < _WAIT_AT or self._closing or not self._alive
+            )
 
     def last_version(self, stream: str) -> int:
         """Version of the stream's last indexed event, -1: none."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from application.ports.event_store import (
+    IndexProgress,
     MatchingEvents,
     RecordedEvent,
     StreamAppend,
@@ -19,7 +20,8 @@ from infrastructure.eventlog.disk import Disk, DiskFull, is_full
 from infrastructure.eventlog.filtering import EventFilter, MatchingScan
 from infrastructure.eventlog.index import Index
 from infrastructure.eventlog.queue import Outcome
-from infrastructure.eventlog.rebuild import Progress, bring_up_to_date
+from infrastructure.eventlog.rebuild import Progress, drop_unfit, index_rest
+from infrastructure.eventlog.rebuilding import AT_ONCE_EVENTS, IndexRebuilder
 from infrastructure.eventlog.recovery import Tail, last_timestamp_us, lock_directory, recover
 from infrastructure.eventlog.sealing import make_directory
 from infrastructure.eventlog.segment import read_footer, read_header
@@ -42,13 +44,20 @@ class EventLog:
     """Writer, index and reader of one log directory. Open it with `EventLog.open`."""
 
     def __init__(
-        self, lock: int, writer: LogWriter, tail: StreamTail, index: Index, reader: SegmentReader
+        self,
+        lock: int,
+        writer: LogWriter,
+        tail: StreamTail,
+        index: Index,
+        reader: SegmentReader,
+        rebuilder: IndexRebuilder | None = None,
     ) -> None:
         self._lock = lock
         self._writer = writer
         self._tail = tail
         self._index = index
         self._reader = reader
+        self._rebuilder = rebuilder
         self._scan = MatchingScan(reader.passing)
         self._reading = threading.Lock()
         self._closed = False
@@ -64,6 +73,7 @@ class EventLog:
         max_segment_bytes: int = MAX_SEGMENT_BYTES,
         max_segment_age_s: float = MAX_SEGMENT_AGE_S,
         progress: Progress = lambda done, total: None,
+        index_in_background: bool = False,
     ) -> "EventLog":
         """Lock, recover, bring the index up to date and begin to write.
 
@@ -72,7 +82,11 @@ class EventLog:
             disk: System calls; fault tests pass one that fails.
             max_segment_bytes: Size at which a segment is sealed, up to 2 GiB.
             max_segment_age_s: Age of its first event at which a segment is sealed.
-            progress: Called with (positions done, positions in all) while the index is built.
+            progress: Called with (positions done, positions in all) while the index is built
+                before this returns.
+            index_in_background: Return at once although more than 300,000 events are missing from
+                the index, and build it in a thread. Until it is whole (`index_progress`,
+                `wait_for_index`), whatever looks up a stream raises `IndexRebuilding`.
 
         Raises:
             LogLocked: another process writes it.
@@ -101,8 +115,14 @@ class EventLog:
             index = Index(directory / INDEX_DIRECTORY)
             undo.callback(index.close)
             durable = Watermark(next_position - 1, active.base_position, active.end)
+            rebuilder = None
             try:
-                bring_up_to_date(directory, index, log_uuid, durable, progress)
+                done = drop_unfit(directory, index, log_uuid, durable)
+                if index_in_background and durable.position - done > AT_ONCE_EVENTS:
+                    rebuilder = IndexRebuilder(directory, index, log_uuid, durable, done)
+                    undo.callback(rebuilder.close)
+                else:
+                    index_rest(directory, index, log_uuid, durable, progress)
             except OSError as error:
                 if not is_full(error):
                     raise
@@ -120,7 +140,7 @@ class EventLog:
                 max_segment_age_s=max_segment_age_s,
             )
             undo.pop_all()
-        log = cls(lock, writer, stream_tail, index, SegmentReader(directory))
+        log = cls(lock, writer, stream_tail, index, SegmentReader(directory), rebuilder)
         log.recovered = tail if tail is not None and (tail.cut or tail.missing) else None
         return log
 
@@ -136,8 +156,27 @@ class EventLog:
 
     @property
     def index_failure(self) -> str | None:
-        """Why the index could not be written the last time; None: it could."""
-        return self._writer.index_failure or self._index.failure
+        """As `EventStore.index_failure`; while it is rebuilt, why that does not go on."""
+        rebuilding = self._rebuilder.failure if self._rebuilder is not None else None
+        return rebuilding or self._writer.index_failure or self._index.failure
+
+    @property
+    def index_error(self) -> Exception | None:
+        """What ended the rebuild of the index for good: mostly a `CorruptLog`; None: nothing."""
+        return self._rebuilder.error if self._rebuilder is not None else None
+
+    @property
+    def index_progress(self) -> IndexProgress | None:
+        """As `EventStore.index_progress`."""
+        return self._rebuilder.progress if self._rebuilder is not None else None
+
+    def wait_for_index(self, timeout_s: float | None = None) -> bool:
+        """Wait until the index of streams is whole; whether it is.
+
+        Raises:
+            CorruptLog: the log is damaged, and the index can't be built.
+        """
+        return self._rebuilder is None or self._rebuilder.wait(timeout_s)
 
     @property
     def maps_missing(self) -> int:
@@ -158,6 +197,7 @@ class EventLog:
 
     async def append_all(self, batches: Sequence[Sequence[StreamAppend]]) -> list[Outcome]:
         """As `EventStore.append_all`."""
+        self._require_index()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[Outcome]] = loop.create_future()
 
@@ -178,6 +218,7 @@ class EventLog:
 
     def append_sync(self, batches: Sequence[Sequence[StreamAppend]]) -> list[Outcome]:
         """As `append_all`, for threads."""
+        self._require_index()
         return self._writer.append(batches)
 
     def read_stream(
@@ -188,6 +229,7 @@ class EventLog:
         up_to_position: int | None = None,
     ) -> list[RecordedEvent]:
         """As `EventStore.read_stream`."""
+        self._require_index()
         locations = self._tail.locations(stream, after_version, limit)
         upto = self._writer.watermark
         events: list[RecordedEvent] = []
@@ -200,10 +242,12 @@ class EventLog:
 
     def stream_version(self, stream: str) -> int:
         """As `EventStore.stream_version`."""
+        self._require_index()
         return self._tail.last_version(stream)
 
     def absent(self, streams: Sequence[str]) -> set[str]:
         """As `EventStore.absent`."""
+        self._require_index()
         return self._tail.absent(streams)
 
     def read(self, after: int, limit: int) -> list[RecordedEvent]:
@@ -233,7 +277,13 @@ class EventLog:
             stack.callback(os.close, self._lock)
             stack.callback(self._index.close)
             stack.callback(self._reader.close)
-            self._writer.close()
+            stack.callback(self._writer.close)
+            if self._rebuilder is not None:
+                self._rebuilder.close()
+
+    def _require_index(self) -> None:
+        if self._rebuilder is not None:
+            self._rebuilder.require()
 
     def __enter__(self) -> "EventLog":
         return self

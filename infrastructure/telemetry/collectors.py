@@ -94,6 +94,21 @@ def core_families(commands: CommandStats, log: EventLog) -> Iterable[Metric]:
     )
 
 
+def index_families(log: EventLog) -> Iterable[Metric]:
+    """The index of streams."""
+    progress = log.index_progress
+    missing = progress.total - progress.done if progress else 0
+    yield GaugeMetricFamily(
+        "kefu_index_rebuilding", "1: no command is taken until it is whole.", int(bool(progress))
+    )
+    yield GaugeMetricFamily(
+        "kefu_index_missing_events", "Events that it is still being built from.", missing
+    )
+    yield GaugeMetricFamily(
+        "kefu_index_failing", "1: it could not be written.", int(log.index_failure is not None)
+    )
+
+
 def scrub_families(state: ScrubState) -> Iterable[Metric]:
     """The scrubber: what it has read over all its life, and what is wrong now."""
     yield CounterMetricFamily("kefu_scrub_bytes", "Bytes of frames checked.", state.bytes)

@@ -21,6 +21,7 @@ from infrastructure.telemetry import collectors
 from infrastructure.telemetry.metrics_socket import MetricsServer
 from interfaces.bootstrap.archive import log_archive
 from interfaces.settings import Settings
+from interfaces.workers.index_watch import IndexedLog
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ class CoreRole:
             settings.log_dir,
             max_segment_bytes=settings.segment_mb * 1024 * 1024,
             max_segment_age_s=settings.segment_age_s,
+            index_in_background=True,
         )
         if (found := self._log.recovered) is not None:
             event = "log.events_missing" if found.missing else "log.torn_tail_cut"
@@ -60,6 +62,11 @@ class CoreRole:
     def failure(self) -> str | None:
         """Why the log takes no more events; None: it does."""
         return self._log.failure
+
+    @property
+    def indexed(self) -> IndexedLog:
+        """The log, as far as its index of streams is concerned."""
+        return self._log
 
     async def start(self) -> None:
         """Start the command bus, and the scrubber in the background."""
@@ -87,6 +94,7 @@ class CoreRole:
 
     def _families(self) -> Iterator[Metric]:
         yield from collectors.core_families(self._bus.stats, self._log)
+        yield from collectors.index_families(self._log)
         if self._scrubber is not None:
             yield from collectors.scrub_families(self._scrubber.state)
         if self._archiver is not None:

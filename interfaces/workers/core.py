@@ -17,6 +17,7 @@ from application.ports.system import Ids, PasswordHasher
 from application.queries.core import FindCredentials
 from domain.actors import SYSTEM, Role
 from interfaces.settings import Settings
+from interfaces.workers.index_watch import IndexedLog, index_whole
 
 _log = structlog.get_logger(__name__)
 _SWITCH_INTERVAL_S: Final = 0.001
@@ -45,6 +46,10 @@ class CoreProcess(Protocol):
         """For the first administrator's."""
 
     @property
+    def indexed(self) -> IndexedLog:
+        """The log, as far as its index of streams is concerned."""
+
+    @property
     def failure(self) -> str | None:
         """Why the log takes no more events; None: it does."""
 
@@ -71,10 +76,22 @@ async def _run(settings: Settings, process: CoreProcess) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await process.start()
-    await _ensure_administrator(settings, process)
-    await process.listen()
-    _log.info("core.ready")
-    await _report_failure(process, stop)
+    rebuilding = process.indexed.index_progress is not None
+    whole = True
+    if rebuilding:
+        # Others get an answer that says why, and /readyz shows how far it is.
+        await process.listen()
+        try:
+            whole = await index_whole(process.indexed, stop)
+        except BaseException:
+            await process.close()
+            raise
+    if whole:
+        await _ensure_administrator(settings, process)
+        if not rebuilding:
+            await process.listen()
+        _log.info("core.ready")
+        await _report_failure(process, stop)
     await process.close()
     _log.info("core.stopped")
 

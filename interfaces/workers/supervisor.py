@@ -7,8 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,6 +19,7 @@ from domain.errors import InvalidInput
 from interfaces.settings import Settings
 from interfaces.workers import lifeline
 from interfaces.workers.database_watch import PART, Database, DatabaseWatch
+from interfaces.workers.readiness import Readiness
 from interfaces.workers.stop_signals import Interrupted, StopSignals
 
 ROLES: Final = ("core", "web", "projector", "automation")
@@ -38,9 +37,6 @@ _STEADY_S: Final = 30.0
 """A role that ran this long begins again with the first backoff."""
 
 _log = structlog.get_logger(__name__)
-
-# A proxy that the environment names must not be asked for our own loopback address.
-_loopback: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class AlreadyRunning(InvalidInput):
@@ -179,7 +175,7 @@ def _run(
         for role in roles.values():
             if role.process is None:
                 role.start()
-        ready = False
+        readiness = Readiness(settings, say)
         while not signals.seen:
             for role in roles.values():
                 if (status := role.tend()) is not None:
@@ -189,10 +185,7 @@ def _run(
             if database is not None:
                 stats.running[PART] = database.running
                 database.tend()
-            if not ready and _is_ready(settings):
-                ready = True
-                say(f"kefu ready: {settings.url}/console")
-                say(f"demo page:  {settings.url}/demo")
+            readiness.look()
             time.sleep(0.1)
     except Interrupted:
         pass  # a signal, while Postgres was being started
@@ -267,11 +260,3 @@ def claim(directory: Path) -> tuple[int, bool]:
     os.ftruncate(fd, 0)
     os.pwrite(fd, str(os.getpid()).encode(), 0)
     return fd, bool(pid)
-
-
-def _is_ready(settings: Settings) -> bool:
-    try:
-        with _loopback.open(f"{settings.url}/readyz", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

@@ -14,7 +14,7 @@ from application.commands.conversation import AssignConversation, ChangeStatus, 
 from application.commands.message import SendMessage
 from application.commands.state_cache import StateCache
 from application.ports.core import Receipt, Request
-from application.ports.event_store import StoreReadOnly
+from application.ports.event_store import IndexProgress, IndexRebuilding, StoreReadOnly
 from application.queries.core import Authenticate, FindCredentials
 from domain import errors
 from domain.actors import SYSTEM, Actor, Role, Scope
@@ -116,6 +116,30 @@ async def test_after_a_failed_append_nothing_of_it_is_remembered(tmp_path: Path)
     assert len(cache) == 0
     receipt = await driver.execute(SendMessage(conversation, "r1", "hi"), visitor)
     assert receipt.result["seq"] == 1
+    await bus.close()
+    log.close()
+
+
+async def test_look_ups_that_fail_are_answered_and_the_bus_goes_on(tmp_path: Path) -> None:
+    log = EventLog.open(tmp_path / "log")
+    store = FailsOnceStore(log)
+
+    def absent(streams: list[str]) -> set[str]:
+        raise IndexRebuilding(IndexProgress(17, 50), None)
+
+    bus = CommandBus(store, SteppingClock())  # type: ignore[arg-type]
+    bus.start()
+    driver = Driver(bus, log, SteppingClock())
+    visitor = await driver.visitor()
+    command = SendMessage(visitor.conversation_id or "", "r1", "hi")
+    before = log.durable_position
+    store.absent = absent  # type: ignore[attr-defined]
+    for _ in range(2):
+        with pytest.raises(IndexRebuilding):
+            await driver.execute(command, visitor)
+    assert log.durable_position == before
+    del store.absent  # type: ignore[attr-defined]
+    assert (await driver.execute(command, visitor)).result["seq"] == 1
     await bus.close()
     log.close()
 

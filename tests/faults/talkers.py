@@ -14,7 +14,7 @@ from tests.serving import Kefu
 _PAUSE_S = 0.1
 """Between two messages of one client, so that there is not more to check than was lost."""
 _RETRY_S = 0.25
-_TRY_AGAIN = frozenset({"unavailable", "busy", "store-read-only"})
+_TRY_AGAIN = frozenset({"unavailable", "busy", "store-read-only", "index-rebuilding"})
 
 
 @dataclass

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from application.queries.core import LogHealth
+from application.queries.core import IndexHealth, IndexState, LogHealth
 from domain.errors import KefuError, Unavailable
 from interfaces import shapes
 from interfaces.http.authentication import public
@@ -28,9 +28,10 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(deps: Deps) -> JSONResponse:
     """200 when commands and reads work; the body says what does not."""
-    core, views = await asyncio.gather(_core(deps), _views(deps))
+    (core, index), views = await asyncio.gather(_core(deps), _views(deps))
     parts: dict[str, Any] = {
         "core": core,
+        "index": None if index is None else msgspec.to_builtins(index),
         "views": views,
         "log_position": deps.feed.durable_position(),
         "fsync": "before every acknowledgement",
@@ -61,14 +62,18 @@ def _scrub(deps: Deps) -> dict[str, Any]:
     return {"last_full_pass": last, "findings": findings}
 
 
-async def _core(deps: Deps) -> str:
-    """A core that is connected may hang, and a log that failed takes no more events."""
+async def _core(deps: Deps) -> tuple[str, IndexState | None]:
+    """A core that is connected may hang, a log that failed takes no more events, and none until
+    its index of streams is whole."""
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             failure = await deps.core.query(LogHealth())
+            index: IndexState | None = await deps.core.query(IndexHealth())
     except (KefuError, TimeoutError):
-        return "unavailable"
-    return "ok" if failure is None else "read-only"
+        return "unavailable", None
+    if failure is not None:
+        return "read-only", index
+    return ("ok" if index is None else "index-rebuilding"), index
 
 
 async def _views(deps: Deps) -> str:

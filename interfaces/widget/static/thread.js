@@ -83,7 +83,7 @@ export class Thread {
 }
 
 // Errors after which the same message may be sent again.
-export const RETRYABLE = new Set(["busy", "unavailable", "store-read-only"]);
+export const RETRYABLE = new Set(["busy", "unavailable", "store-read-only", "index-rebuilding"]);
 
 export function newRef() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

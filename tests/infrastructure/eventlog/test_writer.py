@@ -275,7 +275,7 @@ def test_a_failed_start_leaves_nothing_locked(
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "bring_up_to_date", refuse)
+        patch.setattr(store, "index_rest", refuse)
         with pytest.raises(OSError, match="Input/output"):
             EventLog.open(tmp_path / "log")
     EventLog.open(tmp_path / "log").close()

@@ -11,6 +11,7 @@ import pytest
 from application.commands.bus import CommandBus
 from application.commands.message import SendMessage
 from application.ports.core import Receipt, Request
+from application.ports.event_store import IndexProgress, IndexRebuilding
 from domain.actors import SYSTEM
 from domain.errors import ContentTooLong, InvalidInput, Unavailable
 from infrastructure.ipc.client import CoreClient
@@ -25,6 +26,8 @@ class EchoBus:
         content = request.command.content
         if content == "refuse":
             raise ContentTooLong("much too long", "content")
+        if content == "rebuild":
+            raise IndexRebuilding(IndexProgress(17, 50), None)
         if content == "bug":
             done(ZeroDivisionError())
         elif content != "never":
@@ -50,6 +53,14 @@ async def client(path: Path) -> AsyncIterator[CoreClient]:
     await core.wait_connected(5)
     yield core
     await core.close()
+
+
+async def test_a_refusal_by_an_index_that_is_rebuilt_keeps_its_class_and_sentence(
+    client: CoreClient,
+) -> None:
+    with pytest.raises(IndexRebuilding, match=r"being rebuilt: 34 % of 50 events") as refused:
+        await client.execute(send("rebuild"))
+    assert refused.value.code == "index-rebuilding"
 
 
 async def test_calls_of_one_turn_each_get_their_own_answer(client: CoreClient) -> None:
