@@ -32,10 +32,25 @@ class Setting(NamedTuple):
     """Whether 0 is a value too."""
 
 
+MAX_GATEWAYS: Final = 64
+
 SETTINGS: Final = (
     Setting("data_dir", "KEFU_DATA_DIR", "data", "Directory of log, keys and embedded Postgres."),
     Setting("host", "KEFU_HOST", "127.0.0.1", "Address to listen on."),
     Setting("port", "KEFU_PORT", 8000, "Port to listen on.", most=65_535),
+    Setting(
+        "gateways",
+        "KEFU_GATEWAYS",
+        "auto",
+        "Gateway processes for WebSockets; `auto`: half of the cores; 0: the web role does it.",
+    ),
+    Setting(
+        "web_socket",
+        "KEFU_WEB_SOCKET",
+        None,
+        "Unix socket on which the web role listens, in place of host and port, and to which"
+        " gateways relay what is not `/ws`; `kefu serve` sets it.",
+    ),
     Setting(
         "database_url",
         "KEFU_DATABASE_URL",
@@ -137,6 +152,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     host: str
     port: int
+    gateways: str
+    web_socket: str | None
     database_url: str | None
     admin_email: str
     admin_password: str | None
@@ -203,6 +220,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    @property
+    def gateway_count(self) -> int:
+        """Gateway processes of `kefu serve`."""
+        if self.gateways == "auto":
+            return max(1, len(os.sched_getaffinity(0)) // 2)
+        return int(self.gateways)
+
+    @property
+    def web_socket_path(self) -> Path:
+        """Where gateways find the web role."""
+        return Path(self.web_socket) if self.web_socket else self.socket_dir / "web.sock"
+
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, for child processes."""
         values = {row.variable: getattr(self, row.field) for row in SETTINGS}
@@ -264,6 +293,9 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")
+    count = settings.gateways
+    if count != "auto" and not (count.isascii() and count.isdigit() and int(count) <= MAX_GATEWAYS):
+        raise InvalidInput(f"KEFU_GATEWAYS must be `auto` or 0 to {MAX_GATEWAYS}, not {count!r}.")
     _check_archive(settings)
 
 

@@ -32,7 +32,7 @@ app = typer.Typer(
 def serve(
     role: Annotated[
         str | None,
-        typer.Option(help="Run only core, web, projector or automation, as compose does."),
+        typer.Option(help="Run only core, web, gateway, projector or automation, as compose does."),
     ] = None,
     data_dir: DataDir = None,
     host: Annotated[
@@ -41,11 +41,17 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on (KEFU_PORT, or 8000).")
     ] = None,
+    gateways: Annotated[
+        str | None,
+        typer.Option(help="Gateway processes for WebSockets (KEFU_GATEWAYS, or by the cores)."),
+    ] = None,
 ) -> None:
     """Run kefu: all roles on this machine, or one."""
     from interfaces.cli.roles import run_role, run_supervisor
 
-    settings = settings_module.load(os.environ, data_dir=data_dir, host=host, port=port)
+    settings = settings_module.load(
+        os.environ, data_dir=data_dir, host=host, port=port, gateways=gateways
+    )
     status = run_role(role, settings) if role is not None else run_supervisor(settings)
     raise typer.Exit(status)
 

@@ -82,6 +82,13 @@ def _web(settings: Settings) -> int:
     return web.run(settings, create_app(dependencies), dependencies)
 
 
+def _gateway(settings: Settings) -> int:
+    from interfaces.bootstrap.gateway import gateway_parts
+    from interfaces.workers import gateway
+
+    return gateway.run(settings, gateway_parts(settings))
+
+
 def _projector(settings: Settings) -> int:
     from interfaces.bootstrap import projector as parts
     from interfaces.workers import projector
@@ -112,6 +119,7 @@ async def _automate(settings: Settings) -> None:
 _ROLES: Final[dict[str, Callable[[Settings], int]]] = {
     "core": _core,
     "web": _web,
+    "gateway": _gateway,
     "projector": _projector,
     "automation": _automation,
 }

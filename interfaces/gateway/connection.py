@@ -12,6 +12,7 @@ from application.ports.system import Clock
 from application.ports.views import Views
 from application.queries.core import Principal
 from domain.errors import ConversationNotFound, KefuError
+from interfaces.authentication import Authenticator
 from interfaces.gateway import frames
 from interfaces.gateway.hub import LiveHub
 from interfaces.gateway.inbox import Inbox
@@ -71,6 +72,9 @@ class Services(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def authenticator(self) -> Authenticator: ...
 
 
 class Connection:

@@ -1,6 +1,6 @@
 """An epoll loop for very many connections, nested in asyncio's.
 
-asyncio sees one descriptor, the epoll's. A connection costs this loop one `Client` and an entry in a
+asyncio sees one descriptor, the epoll's. A connection costs this loop a `Client` and an entry in a
 dictionary; asyncio's transports cost 9 to 30 KB each (shared/knowledge/gateway.md). Descriptors are
 used again by the kernel at once, so nothing outside this file holds one: a `Client` that was
 closed stays closed. Linux only, as `select.epoll` is.
@@ -23,8 +23,10 @@ _BUSY_BELOW_S: Final = 0.002
 """Rounds that come closer than this are put together: see `EpollLoop._ready`."""
 _FEW_EVENTS: Final = 64
 _NAP_S: Final = 0.0005
+_DRAINED_BYTES: Final = 64 * 1024
+"""Queued in one round; a handler is told when it has gone, as it may have waited for that."""
 _IN: Final = select.EPOLLIN
-_IN_OUT: Final = select.EPOLLIN | select.EPOLLOUT
+_OUT: Final = select.EPOLLOUT
 _ENDED: Final = select.EPOLLHUP | select.EPOLLERR
 
 
@@ -44,7 +46,7 @@ class Handler(Protocol):
 class Client:
     """One connection. Not safe for several threads."""
 
-    __slots__ = ("_loop", "_output", "_unsent", "fd", "handler", "id")
+    __slots__ = ("_loop", "_output", "_queued", "_unsent", "deaf", "fd", "handler", "id")
 
     def __init__(self, loop: "EpollLoop", fd: int, id: int, handler: Handler) -> None:
         self.fd = fd
@@ -52,32 +54,37 @@ class Client:
         self.id = id
         """Of this connection; never given again."""
         self.handler = handler
+        self.deaf = False
+        """Nothing is read from it."""
         self._loop = loop
         self._output: list[bytes] | None = None
         """Queued in this round."""
+        self._queued = 0
         self._unsent: bytes | None = None
         """What the kernel did not take."""
 
-    @property
-    def waiting(self) -> int:
-        """Bytes that the kernel has not taken."""
-        unsent = self._unsent
-        return len(unsent) if unsent is not None else 0
+    def queue(self, head: bytes, body: bytes = b"") -> int:
+        """Send at the end of the round, together with what else comes until then.
 
-    def queue(self, *parts: bytes) -> None:
-        """Send at the end of the round, together with what else comes until then."""
+        Returns:
+            Bytes that the kernel has not taken yet.
+        """
         output = self._output
         if output is None:
             if self.fd < 0:
-                return
-            self._output = list(parts)
+                return 0
+            self._output = [head, body]
             self._loop.dirty(self)
         else:
-            output += parts
+            output += (head, body)
+        self._queued += len(head) + len(body)
+        unsent = self._unsent
+        return self._queued if unsent is None else self._queued + len(unsent)
 
     def flush(self) -> None:
         """Give the kernel what is queued."""
         output, self._output = self._output, None
+        queued, self._queued = self._queued, 0
         if output is None or self.fd < 0:
             return
         data = b"".join(output)
@@ -94,7 +101,20 @@ class Client:
         self._loop.stats.bytes_out += sent
         if sent < len(data):
             self._unsent = data[sent:]
-            self._loop.watch_output(self, on=True)
+            self._loop.watch(self)
+        elif queued > _DRAINED_BYTES:
+            self.handler.drained(self)
+
+    @property
+    def blocked(self) -> bool:
+        """The kernel did not take everything."""
+        return self._unsent is not None
+
+    def listen(self, *, on: bool) -> None:
+        """Whether to read; what it sends meanwhile waits in the kernel."""
+        self.deaf = not on
+        if self.fd >= 0:
+            self._loop.watch(self)
 
     def close(self) -> None:
         """Give the kernel what is queued, as far as it takes it, and close."""
@@ -131,7 +151,7 @@ class Client:
             self._unsent = unsent[sent:]
             return
         self._unsent = None
-        self._loop.watch_output(self, on=False)
+        self._loop.watch(self)
         self.handler.drained(self)
 
 
@@ -163,6 +183,9 @@ class EpollLoop:
         self.stats = LoopStats()
         self.clients: dict[int, Client] = {}
         """Descriptor -> its client."""
+        self.empty = asyncio.Event()
+        """Set while there are none."""
+        self.empty.set()
         self._accept = accept
         self._handler = handler
         self._epoll = select.epoll()
@@ -213,20 +236,17 @@ class EpollLoop:
             self._asyncio.call_soon(self._flush)
         self._dirty.append(client)
 
-    def watch_output(self, client: Client, *, on: bool) -> None:
-        """Whether to tell the client when the kernel takes more."""
-        self._epoll.modify(client.fd, _IN_OUT if on else _IN)
-
-    def watch_input(self, client: Client, *, on: bool) -> None:
-        """Whether to read from the client; what it sends meanwhile waits in the kernel."""
-        if client.fd >= 0:
-            with_output = _IN_OUT & ~_IN if client.waiting else 0
-            self._epoll.modify(client.fd, with_output | (_IN if on else 0))
+    def watch(self, client: Client) -> None:
+        """Look out for what the client waits for."""
+        events = 0 if client.deaf else _IN
+        self._epoll.modify(client.fd, events | _OUT if client.blocked else events)
 
     def forget(self, client: Client, *, close: bool = True) -> None:
         """Take it out."""
         fd, client.fd = client.fd, -1
         del self.clients[fd]
+        if not self.clients:
+            self.empty.set()
         with suppress(OSError):
             self._epoll.unregister(fd)
         if close:
@@ -255,7 +275,7 @@ class EpollLoop:
                 if self._listener is not None and fd == self._listener.fileno():
                     self._accept_some(self._listener)
                 continue
-            if event & select.EPOLLOUT:
+            if event & _OUT:
                 client.writable()
             if event & _IN:
                 try:
@@ -298,6 +318,7 @@ class EpollLoop:
             self._next_id += 1
             client = Client(self, fd, self._next_id, self._handler)
             self.clients[fd] = client
+            self.empty.clear()
             self._epoll.register(fd, _IN)
             self.stats.accepted += 1
             if not self._accept(client, address) and client.fd >= 0:

@@ -1,6 +1,6 @@
 """A connection's session: frames and results in, effects out. No I/O, no clock.
 
-Issue C puts an epoll loop under it; here `interfaces.http.websocket` carries it.
+`interfaces.gateway.websocket` carries it on the epoll loop, `transport` on asyncio.
 """
 
 from typing import Any, Final, NamedTuple

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from interfaces.gateway.hub import LiveHub
+from interfaces.gateway.metrics import hub_families
 
 
 class HttpStats:
@@ -32,20 +33,7 @@ class _Web(Collector):
             requests.add_metric(labels, count)
         yield requests
         yield CounterMetricFamily("kefu_http_seconds", "Time in requests.", self._http.seconds)
-        stats = self._hub.stats
-        yield GaugeMetricFamily("kefu_connections", "Open WebSockets.", stats.connections)
-        yield CounterMetricFamily("kefu_connections_opened", "WebSockets.", stats.opened)
-        yield CounterMetricFamily("kefu_ws_frames_in", "Frames from clients.", stats.frames_in)
-        yield CounterMetricFamily("kefu_ws_frames_out", "Frames to clients.", stats.frames_out)
-        errors = CounterMetricFamily("kefu_ws_errors", "Error frames.", labels=["code"])
-        for code, count in list(stats.errors.items()):
-            errors.add_metric([code], count)
-        yield errors
-        lag = GaugeMetricFamily(
-            "kefu_cursor_lag_events", "Durable events not yet seen.", labels=["cursor"]
-        )
-        lag.add_metric(["live"], self._hub.lag())
-        yield lag
+        yield from hub_families(self._hub, "web")
 
 
 def render(http: HttpStats, hub: LiveHub) -> bytes:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -19,15 +19,16 @@ from domain.errors import InvalidInput
 from interfaces.settings import Settings
 from interfaces.workers import lifeline
 from interfaces.workers.database_watch import PART, Database, DatabaseWatch
+from interfaces.workers.gateway_number import NUMBER_VARIABLE as GATEWAY_NUMBER
 from interfaces.workers.readiness import Readiness
 from interfaces.workers.stop_signals import Interrupted, StopSignals
 
-ROLES: Final = ("core", "web", "projector", "automation")
+ROLES: Final = ("core", "web", "gateway", "projector", "automation")
 WRONG_USE: Final = 2
 """A role that exits with this status would only do so again: it is not restarted."""
 
-_STOP_ORDER: Final = (("web",), ("automation", "projector"), ("core",))
-_STOP_S: Final = {"web": 2.5, "automation": 1.0, "projector": 1.0, "core": 1.5}
+_STOP_ORDER: Final = (("gateway", "web"), ("automation", "projector"), ("core",))
+_STOP_S: Final = {"gateway": 2.5, "web": 2.5, "automation": 1.0, "projector": 1.0, "core": 1.5}
 """With Postgres' own limit of 4 s less than the 10 s of the contract."""
 
 _PATIENCE_S: Final = 5.0
@@ -60,8 +61,10 @@ Publish = Callable[[SupervisorStats], AbstractContextManager[None]]
 class _Role:
     """One child process and when to start it again."""
 
-    def __init__(self, name: str, environment: dict[str, str], pipe: int) -> None:
+    def __init__(self, role: str, name: str, environment: dict[str, str], pipe: int) -> None:
+        self.role = role
         self.name = name
+        """Of the process: the role's, and a number where there are several."""
         self.restarts = 0
         self._environment = environment
         self._pipe = pipe
@@ -73,7 +76,7 @@ class _Role:
     def start(self) -> None:
         self._started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "interfaces.cli.main", "serve", "--role", self.name],
+            [sys.executable, "-m", "interfaces.cli.main", "serve", "--role", self.role],
             env={**self._environment, lifeline.PARENT_VARIABLE: str(self._pipe)},
             pass_fds=(self._pipe,),
             stdin=subprocess.DEVNULL,
@@ -167,7 +170,7 @@ def _run(
     say: Callable[[str], None],
 ) -> int:
     read_end, write_end = os.pipe()
-    roles = {name: _Role(name, _environment(settings, name), read_end) for name in ROLES}
+    roles = {role.name: role for role in _roles(settings, read_end)}
     try:
         roles["core"].start()  # it needs no database
         if database is not None:
@@ -192,15 +195,31 @@ def _run(
     finally:
         for names in _STOP_ORDER:
             started = time.monotonic()
-            for name in names:
-                roles[name].ask_to_end()
-            for name in names:
-                roles[name].end(started + _STOP_S[name])
+            ending = [role for role in roles.values() if role.role in names]
+            for role in ending:
+                role.ask_to_end()
+            for role in ending:
+                role.end(started + _STOP_S[role.role])
         if database is not None:
             database.stop()
         os.close(write_end)
         os.close(read_end)
     return 0
+
+
+def _roles(settings: Settings, pipe: int) -> Iterator[_Role]:
+    """All processes. With gateways, they have the public port, and the web role a Unix socket."""
+    gateways = settings.gateway_count
+    for role in ROLES:
+        environment = _environment(settings, role)
+        if gateways:
+            environment["KEFU_WEB_SOCKET"] = str(settings.web_socket_path)
+        if role != "gateway":
+            yield _Role(role, role, environment, pipe)
+            continue
+        for number in range(1, gateways + 1):
+            own = environment | {GATEWAY_NUMBER: str(number)}
+            yield _Role(role, f"{role}-{number}", own, pipe)
 
 
 def _environment(settings: Settings, role: str) -> dict[str, str]:

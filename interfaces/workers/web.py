@@ -5,8 +5,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from interfaces.gateway.transport import transport_for
 from interfaces.http.dependencies import WebDependencies
-from interfaces.http.websocket import transport_for
 from interfaces.settings import Settings
 from interfaces.workers.stop_signals import StopSignals
 
@@ -27,9 +27,10 @@ def configuration(app: FastAPI, dependencies: WebDependencies, **more: Any) -> u
 
 def run(settings: Settings, app: FastAPI, dependencies: WebDependencies) -> int:
     """Serve until SIGTERM; returns the exit status."""
-    config = configuration(
-        app, dependencies, host=settings.host, port=settings.port, loop="uvloop", backlog=4096
-    )
+    place: dict[str, Any] = {"host": settings.host, "port": settings.port}
+    if settings.web_socket is not None:
+        place = {"uds": settings.web_socket}
+    config = configuration(app, dependencies, loop="uvloop", backlog=4096, **place)
     server = uvicorn.Server(config)
     # uvicorn raises the signal again when it has stopped, which would end the process by it.
     with StopSignals() as stop:

@@ -54,7 +54,9 @@ class Services:
 @pytest.fixture
 def services(tmp_path: Path, database_url: str) -> Iterator[Services]:
     url = "postgresql:///?" + urlencode(conninfo_to_dict(database_url))
-    found = Services(Kefu(tmp_path / "data", environment={"KEFU_DATABASE_URL": url}))
+    socket = str(tmp_path / "data" / "run" / "web.sock")
+    environment = {"KEFU_DATABASE_URL": url, "KEFU_WEB_SOCKET": socket}
+    found = Services(Kefu(tmp_path / "data", environment=environment))
     yield found
     for process in found.processes.values():
         process.kill()
@@ -67,12 +69,12 @@ def _reads(kefu: Kefu, path: str, token: str, receipt: dict[str, Any]) -> bool:
 
 def test_roles_start_in_any_order_and_each_can_be_restarted_alone(services: Services) -> None:
     kefu = services.kefu
-    for role in ("web", "automation", "projector", "core"):
+    for role in ("gateway", "web", "automation", "projector", "core"):
         services.start(role)
     services.wait_ready()
     session = kefu.visitor(name="Compose Cai")
     path, token = f"{API}/conversations/{session['conversation_id']}/messages", session["token"]
-    for turn, role in enumerate(("core", "projector", "web", "automation"), start=1):
+    for turn, role in enumerate(("core", "projector", "web", "automation", "gateway"), start=1):
         receipt = kefu.post(path, {"content": f"before {role}"}, token)
         assert receipt["seq"] == turn
         assert services.stop(role) == 0
@@ -81,7 +83,7 @@ def test_roles_start_in_any_order_and_each_can_be_restarted_alone(services: Serv
         # The web finds the core again by itself; until then it says so and the client repeats.
         wait_until(partial(_reads, kefu, path, token, receipt), 20, "reads work")
     _, found = kefu.get(path, token)
-    assert [message["seq"] for message in found["data"]] == [1, 2, 3, 4]
+    assert [message["seq"] for message in found["data"]] == [1, 2, 3, 4, 5]
 
 
 def test_the_probes_of_the_compose_file_tell_a_running_service_from_one_that_is_not(
@@ -94,12 +96,12 @@ def test_the_probes_of_the_compose_file_tell_a_running_service_from_one_that_is_
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
         return done.returncode == 0
 
-    assert len(PROBES) == 2
-    assert [healthy(probe) for probe in PROBES] == [False, False]
-    for role in ("core", "web", "projector"):
+    assert len(PROBES) == 3
+    assert not any(healthy(probe) for probe in PROBES)
+    for role in ("core", "web", "gateway", "projector"):
         services.start(role)
     services.wait_ready()
-    assert [healthy(probe) for probe in PROBES] == [True, True]
+    assert [healthy(probe) for probe in PROBES] == [True, True, True]
 
 
 def test_a_second_core_on_the_same_log_is_refused_with_the_reason(services: Services) -> None:

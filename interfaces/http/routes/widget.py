@@ -14,7 +14,7 @@ from domain.actors import SYSTEM, ActorKind
 from domain.contact.contact import contact_id as contact_id_of
 from domain.errors import Forbidden, InvalidInput, Unauthenticated
 from domain.text import clean_line
-from interfaces.http import websocket
+from interfaces.gateway import handshake
 from interfaces.http.authentication import authenticated, bearer, public
 from interfaces.http.dependencies import Deps, WebDependencies
 from interfaces.http.models import ContactClaim, SessionAnswer, StartSession
@@ -48,7 +48,7 @@ async def start_session(
     receipt = await deps.core.execute(CoreRequest(command, SYSTEM, request.state.correlation_id))
     base = request.base_url
     scheme = "wss" if base.scheme == "https" else "ws"
-    url = base.replace(scheme=scheme, path=base.path.rstrip("/") + websocket.PATH)
+    url = base.replace(scheme=scheme, path=base.path.rstrip("/") + handshake.PATH)
     return {"token": secret, **receipt.result, "ws_url": str(url)}
 
 

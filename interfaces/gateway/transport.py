@@ -11,11 +11,8 @@ from functools import partial
 from typing import Any, Final, cast
 
 from interfaces.gateway import protocol
-from interfaces.gateway.connection import ROOM_BYTES, Connection
-from interfaces.gateway.handshake import PATH as PATH
-from interfaces.gateway.handshake import SUBPROTOCOL as SUBPROTOCOL
+from interfaces.gateway.connection import ROOM_BYTES, Connection, Services
 from interfaces.gateway.handshake import Answer, Handshake, Offer
-from interfaces.http.dependencies import WebDependencies
 
 MAX_FRAME_BYTES: Final = 64 * 1024
 """Contract: a longer message is closed with 1009."""
@@ -25,9 +22,15 @@ _CLOSE_S: Final = 2.0
 _KEEPALIVE_S: Final = 20.0
 
 
-def transport_for(dependencies: WebDependencies) -> Any:
+def transport_for(services: Services) -> Any:
     """What uvicorn takes as its `ws` protocol class."""
-    return partial(WebSocketTransport, dependencies)
+    return partial(_for_uvicorn, services)
+
+
+def _for_uvicorn(
+    services: Services, config: Any, server_state: Any, app_state: Any
+) -> "WebSocketTransport":
+    return WebSocketTransport(services, server_state.connections)
 
 
 class WebSocketTransport(asyncio.Protocol):
@@ -36,11 +39,9 @@ class WebSocketTransport(asyncio.Protocol):
     Any origin may connect: a bearer token is not ambient as a cookie is.
     """
 
-    def __init__(
-        self, dependencies: WebDependencies, config: Any, server_state: Any, app_state: Any
-    ) -> None:
-        self._deps = dependencies
-        self._connections: set[Any] = server_state.connections
+    def __init__(self, services: Services, connections: set[Any]) -> None:
+        self._services = services
+        self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._handshake: Handshake | None = Handshake()
         self._frames = protocol.WebSocketProtocol(MAX_FRAME_BYTES)
@@ -189,7 +190,7 @@ class WebSocketTransport(asyncio.Protocol):
             self._refuse(found)
 
     async def _let_in(self, handshake: Handshake, offer: Offer) -> None:
-        answer = await handshake.let_in(offer, self._deps.authenticator)
+        answer = await handshake.let_in(offer, self._services.authenticator)
         if answer.principal is None and answer.close is None:
             self._refuse(answer)
             return
@@ -198,7 +199,7 @@ class WebSocketTransport(asyncio.Protocol):
             self.close(*answer.close)
             return
         assert answer.principal is not None
-        self._connection = Connection(self, self._deps, answer.principal)
+        self._connection = Connection(self, self._services, answer.principal)
         self._timer = self._loop.call_later(_KEEPALIVE_S, self._keep_alive)
         early, self._early = self._early, b""
         if early:

@@ -1,0 +1,64 @@
+"""A hub's and a gateway's plain numbers as Prometheus metrics."""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from interfaces.gateway.hub import LiveHub
+from interfaces.gateway.server import Gateway
+
+
+def hub_families(hub: LiveHub, process: str) -> Iterable[Metric]:
+    """Connections and the live cursor.
+
+    Args:
+        hub: Of this process.
+        process: `web`, or `gateway-1` and so on.
+    """
+    stats = hub.stats
+    labels = ["process"]
+    gauge = GaugeMetricFamily("kefu_connections", "Open WebSockets.", labels=labels)
+    gauge.add_metric([process], stats.connections)
+    yield gauge
+    for name, text, value in (
+        ("kefu_connections_opened", "WebSockets.", stats.opened),
+        ("kefu_ws_frames_in", "Frames from clients.", stats.frames_in),
+        ("kefu_ws_frames_out", "Frames to clients.", stats.frames_out),
+    ):
+        counter = CounterMetricFamily(name, text, labels=labels)
+        counter.add_metric([process], value)
+        yield counter
+    errors = CounterMetricFamily("kefu_ws_errors", "Error frames.", labels=["process", "code"])
+    for code, count in list(stats.errors.items()):
+        errors.add_metric([process, code], count)
+    yield errors
+    lag = GaugeMetricFamily(
+        "kefu_cursor_lag_events", "Durable events not yet seen.", labels=["cursor"]
+    )
+    lag.add_metric(["live" if process == "web" else f"live-{process}"], hub.lag())
+    yield lag
+
+
+def gateway_families(gateway: Gateway, process: str) -> Iterable[Metric]:
+    """The epoll loop and what is relayed."""
+    loop, relay = gateway.loop.stats, gateway.relay
+    for name, text, value in (
+        ("kefu_gateway_accepted", "Connections taken.", loop.accepted),
+        ("kefu_gateway_rounds", "Rounds of the epoll loop.", loop.rounds),
+        ("kefu_gateway_naps", "Rounds that waited a moment for more.", loop.naps),
+        ("kefu_gateway_bytes_in", "Bytes of WebSockets read.", loop.bytes_in),
+        ("kefu_gateway_bytes_out", "Bytes of WebSockets written.", loop.bytes_out),
+        ("kefu_gateway_relayed", "Connections passed to the web role.", relay.relayed),
+        ("kefu_gateway_relay_failed", "Connections the web role did not take.", relay.failed),
+        ("kefu_gateway_too_slow", "Connections that never said what they want.", gateway.too_slow),
+    ):
+        counter = CounterMetricFamily(name, text, labels=["process"])
+        counter.add_metric([process], value)
+        yield counter
+    for name, text, value in (
+        ("kefu_gateway_clients", "Connections in the epoll loop.", len(gateway.loop.clients)),
+        ("kefu_gateway_relays", "Connections being relayed.", relay.open),
+    ):
+        gauge = GaugeMetricFamily(name, text, labels=["process"])
+        gauge.add_metric([process], value)
+        yield gauge

@@ -1,0 +1,157 @@
+"""What is not `/ws` goes to the web role as it is, byte for byte, over a Unix socket.
+
+A connection that has begun as HTTP stays with the web role to its end, also when it is upgraded
+later: the web role speaks `/ws` as well.
+"""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import cast
+
+import msgspec
+import structlog
+
+from interfaces.problems import MEDIA_TYPE, problem
+
+_log = structlog.get_logger(__name__)
+
+
+class _Pipe(asyncio.Protocol):
+    """One end of two; what it hears the other end says, no faster than that is heard."""
+
+    def __init__(self) -> None:
+        self.other: _Pipe | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have the methods of asyncio.Transport and are none.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def say(self, data: bytes) -> None:
+        """Write."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def listen(self, *, on: bool) -> None:
+        """Whether to read."""
+        if self._transport is not None and not self._transport.is_closing():
+            if on:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+
+    def hang_up(self) -> None:
+        """Write what is queued, then close."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def half_close(self) -> None:
+        """The other side says no more."""
+        if self._transport is not None and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None:
+            self.other.say(data)
+
+    def pause_writing(self) -> None:
+        if self.other is not None:
+            self.other.listen(on=False)
+
+    def resume_writing(self) -> None:
+        if self.other is not None:
+            self.other.listen(on=True)
+
+    def eof_received(self) -> bool:
+        if self.other is not None:
+            self.other.half_close()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.other is not None:
+            self.other.hang_up()
+
+
+class Relay:
+    """Connections to one Unix socket.
+
+    Args:
+        path: Of the web role's socket.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.open = 0
+        """Connections under way."""
+        self.relayed = 0
+        self.failed = 0
+        """Connections that were answered 502, because the web role did not answer."""
+        self._path = path
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, client: socket.socket, preface: bytes, received: bytes) -> None:
+        """Relay a connection from now on; it is closed when either side has closed.
+
+        Args:
+            client: Not blocking.
+            preface: What the web role is told before.
+            received: What the client has sent already.
+        """
+        task = asyncio.create_task(self._begin(client, preface + received))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _begin(self, client: socket.socket, first: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        far = _Pipe()
+        near = _Near(self, far, first)
+        try:
+            await loop.create_unix_connection(lambda: far, str(self._path))
+        except OSError as error:
+            self.failed += 1
+            _log.warning("gateway.web_unavailable", error=str(error))
+            await _refuse(client)
+            return
+        self.relayed += 1
+        far.other = near
+        try:
+            await loop.connect_accepted_socket(lambda: near, client)
+        except OSError:
+            far.hang_up()  # the client has gone
+            client.close()
+
+
+class _Near(_Pipe):
+    """The client's end."""
+
+    def __init__(self, relay: Relay, far: _Pipe, first: bytes) -> None:
+        super().__init__()
+        self.other = far
+        self._relay = relay
+        self._first = first
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._relay.open += 1
+        super().connection_made(transport)
+        # Not before: the answer must find this end there.
+        assert self.other is not None
+        self.other.say(self._first)
+        self._first = b""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._relay.open -= 1
+        super().connection_lost(exc)
+
+
+async def _refuse(client: socket.socket) -> None:
+    detail = "This part of kefu does not answer at the moment; try again."
+    body = msgspec.json.encode(problem(502, "unavailable", detail).body)
+    head = (
+        f"HTTP/1.1 502 Bad Gateway\r\nContent-Type: {MEDIA_TYPE}\r\nRetry-After: 1\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    with client:
+        try:
+            await asyncio.get_running_loop().sock_sendall(client, head.encode() + body)
+        except OSError:
+            return  # it has gone

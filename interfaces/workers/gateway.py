@@ -1,0 +1,85 @@
+"""Role `gateway`: WebSockets on an epoll loop, one process of several on the same port."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import structlog
+import uvloop
+
+from domain.errors import InvalidInput
+from interfaces.gateway.connection import Services
+from interfaces.gateway.relay import Relay
+from interfaces.gateway.server import Gateway
+from interfaces.settings import Settings
+from interfaces.workers.gateway_number import process_name
+
+_BACKLOG: Final = 4_096
+_DRAIN_S: Final = 1.5
+
+_log = structlog.get_logger(__name__)
+
+
+class GatewayParts(NamedTuple):
+    """What the composition root builds for this role."""
+
+    services: Services
+    resources: Sequence[Any]
+    """Opened in order, closed in order; each has `open` and `close`."""
+    publish: Callable[[Gateway, str], Callable[[], None]]
+    """Answers scrapes of the process of that name; returns how to stop it."""
+
+
+def run(settings: Settings, parts: GatewayParts) -> int:
+    """Serve until SIGTERM; returns the exit status."""
+    return uvloop.run(_serve(settings, parts))
+
+
+async def _serve(settings: Settings, parts: GatewayParts) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    listener = listen(settings.host, settings.port)
+    for resource in parts.resources:
+        await resource.open()
+    await parts.services.hub.open()
+    gateway = Gateway(parts.services, Relay(settings.web_socket_path))
+    unpublish = parts.publish(gateway, process_name())
+    gateway.listen(listener)
+    await stop.wait()
+    unpublish()
+    await gateway.close(_DRAIN_S)
+    await parts.services.hub.close()
+    for resource in parts.resources:
+        await resource.close()
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket that other gateways may share: the kernel spreads connections over them
+    (SO_REUSEPORT, socket(7)).
+
+    Raises:
+        InvalidInput: the address can't be listened on.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise InvalidInput(f"can't listen on {host}:{port}: {error.strerror}") from error
+    return listener
