@@ -22,6 +22,8 @@ class _Pipe(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.other: _Pipe | None = None
+        self.ended = False
+        """It says no more."""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,8 +66,11 @@ class _Pipe(asyncio.Protocol):
             self.other.listen(on=True)
 
     def eof_received(self) -> bool:
-        if self.other is not None:
-            self.other.half_close()
+        self.ended = True
+        other = self.other
+        if other is None or other.ended:
+            return False
+        other.half_close()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

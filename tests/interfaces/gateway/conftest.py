@@ -1,4 +1,4 @@
-"""A web role for tests of the gateway."""
+"""A web role, and one behind a gateway, for tests of what clients see: the same on both."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from tests.interfaces.gateway.world import World, world_in
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with world_in(tmp_path) as running:
+@pytest.fixture(params=["uvicorn", "gateway"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    async with world_in(tmp_path, gateway=request.param == "gateway") as running:
         yield running

@@ -28,6 +28,8 @@ from domain.actors import SYSTEM, Actor, ActorKind, Role
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.store import EventLog
 from interfaces.gateway.hub import LiveHub
+from interfaces.gateway.relay import Relay
+from interfaces.gateway.server import Gateway
 from interfaces.http.app import create_app
 from interfaces.http.authentication import Authenticator
 from interfaces.http.dependencies import WebDependencies
@@ -128,7 +130,11 @@ class Person:
 class World:
     """Everything that the tests of the gateway need."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, gateway: bool = False) -> None:
+        self.directory = directory
+        self.with_gateway = gateway
+        """An epoll gateway has the port, and uvicorn a Unix socket behind it."""
+        self.gateway: Gateway | None = None
         self.clock, self.ids = Clock(), Ids()
         self.log = EventLog.open(directory / "log")
         self.store = GatedStore(self.log)
@@ -163,6 +169,13 @@ class World:
         """Listen on a free port, with the settings of `interfaces.workers.web`."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
+        if self.with_gateway:
+            path = self.directory / "web.sock"
+            self.gateway = Gateway(self.dependencies, Relay(path))
+            self.gateway.listen(listener)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(str(path))
+            listener.listen()
         config = configuration(self.app, self.dependencies, loop="none")
         self._server = uvicorn.Server(config)
         # The test runner's own handling of signals stays.
@@ -174,6 +187,9 @@ class World:
 
     async def stop_server(self) -> None:
         """As SIGTERM does."""
+        if self.gateway is not None:
+            await self.gateway.close(2.0)
+            self.gateway = None
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await self._serving
@@ -227,9 +243,9 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world_in(directory: Path) -> AsyncIterator[World]:
+async def world_in(directory: Path, *, gateway: bool = False) -> AsyncIterator[World]:
     """A world with its command bus and server running."""
-    world = World(directory)
+    world = World(directory, gateway=gateway)
     world.bus.start()
     await world.start_server()
     try:
