@@ -79,11 +79,15 @@ class Handshake:
                 return Answer(self._sent(_refusal(error)))
             known = isinstance(error, Unauthenticated)
             code = CLOSE_UNAUTHENTICATED if known else CLOSE_TRY_AGAIN
-            return Answer(self._sent(offer.response), close=(code, error.code))
+            return Answer(self.accepted(offer), close=(code, error.code))
         except Exception:  # noqa: BLE001 - a task has no caller: the client is told, and the log says why
             _log.exception("websocket.handshake_failed")
             return self._reject(HTTPStatus.INTERNAL_SERVER_ERROR, "")
-        return Answer(self._sent(offer.response), principal)
+        return Answer(self.accepted(offer), principal)
+
+    def accepted(self, offer: Offer) -> bytes:
+        """What to send to whoever is let in."""
+        return self._sent(offer.response)
 
     def _requested(self, request: Request) -> Offer | Answer:
         response = self._protocol.accept(request)
@@ -109,7 +113,11 @@ class Handshake:
 
     def _sent(self, response: Response) -> bytes:
         self._protocol.send_response(response)
-        return b"".join(self._protocol.data_to_send())
+        data = b"".join(self._protocol.data_to_send())
+        # The parser refers to its protocol: 900 bytes a connection that only the cyclic garbage
+        # collector would find.
+        self._protocol.parser.close()
+        return data
 
 
 def _select(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
