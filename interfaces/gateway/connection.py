@@ -78,7 +78,27 @@ class Services(Protocol):
 
 
 class Connection:
-    """A listener of the hub. Call `lost` when the wire is gone, whoever ended it."""
+    """A listener of the hub. Call `lost` when the wire is gone, whoever ended it.
+
+    Most connections are idle visitors, so what few of them need is made when it is needed.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_core",
+        "_ended",
+        "_expiry",
+        "_hub",
+        "_inbox",
+        "_replays",
+        "_room",
+        "_session",
+        "_subscriptions",
+        "_views",
+        "_wire",
+        "subject_id",
+        "token_id",
+    )
 
     def __init__(self, wire: Wire, services: Services, principal: Principal) -> None:
         self.token_id = principal.token_id
@@ -91,10 +111,9 @@ class Connection:
         self._ended = False
         self._subscriptions: dict[str, Subscription] = {}
         self._replays: dict[Subscription, asyncio.Task[None]] = {}
-        self._room = asyncio.Event()
-        """Set while there is little to write: a replay may go on."""
-        self._room.set()
-        self._inbox = Inbox(self.emit, self._room.is_set)
+        self._room: asyncio.Event | None = None
+        """Not set while there is much to write, and replays must wait; None: that never was."""
+        self._inbox: Inbox | None = None
         self._hub.join(self)
         self._expiry = self._watch_expiry(principal.expires_us, services.clock)
 
@@ -118,13 +137,16 @@ class Connection:
         if waiting > MAX_OUTPUT_BYTES:
             self.end(CLOSE_TRY_AGAIN, "too slow; come back and go on after your last seq")
         elif waiting > ROOM_BYTES:
+            if self._room is None:
+                self._room = asyncio.Event()
             self._room.clear()
 
     def drained(self) -> None:
         """The wire has little to write now."""
-        if not self._room.is_set():
+        if self._room is not None and not self._room.is_set():
             self._room.set()
-            self._inbox.resume()
+            if self._inbox is not None:
+                self._inbox.resume()
 
     def end(self, code: int, reason: str) -> None:
         """As `Listener.end`."""
@@ -142,6 +164,9 @@ class Connection:
             self._unfollow(conversation_id)
         self._hub.leave(self)
 
+    def _has_room(self) -> bool:
+        return self._room is None or self._room.is_set()
+
     def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
@@ -154,6 +179,8 @@ class Connection:
                 case Unfollow(conversation_id=conversation_id):
                     self._unfollow(conversation_id)
                 case FollowInbox():
+                    if self._inbox is None:
+                        self._inbox = Inbox(self.emit, self._has_room)
                     self._hub.subscribe_inbox(self._inbox, self)
                 case Tell(conversation_id=conversation_id, frame=frame):
                     self._hub.tell(conversation_id, frame, self)
@@ -206,7 +233,8 @@ class Connection:
                     include_private=subscription.staff,
                 )
                 for row in rows:
-                    await self._room.wait()
+                    if self._room is not None:
+                        await self._room.wait()
                     frame = frames.encode({"type": "message", **message_shape(row)})
                     subscription.replayed(row.seq, frame)
                 if len(rows) < _REPLAY_PAGE:
@@ -214,7 +242,7 @@ class Connection:
         except KefuError as error:
             if self._subscriptions.get(id) is subscription:
                 self._unfollow(id)
-                self._session.following.discard(id)
+                self._session.following.pop(id, None)
             self.emit(frames.error(error.code, error.detail))
             return
         subscription.finish_replay()

@@ -80,9 +80,10 @@ class Session:
 
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
-        self.following: set[str] = set()
+        self.following: dict[str, None] = {}
+        """Conversations. A dictionary: an empty set has three times its size, a million times."""
         self._in_flight = 0
-        self._moving: set[tuple[type, str]] = set()
+        self._moving: dict[tuple[type, str], None] = {}
         """Cursors whose command is under way."""
         self._cursors: dict[tuple[type, str], int] = {}
         """Newer places of those cursors; only the newest is sent on."""
@@ -129,7 +130,7 @@ class Session:
             case frames.Subscribe(conversation_id=conversation_id, after_seq=after_seq):
                 return self._subscribe(conversation_id, after_seq)
             case frames.Unsubscribe(conversation_id=conversation_id):
-                self.following.discard(conversation_id)
+                self.following.pop(conversation_id, None)
                 return [Unfollow(conversation_id)]
             case frames.SubscribeInbox():
                 if not self.staff:
@@ -156,7 +157,7 @@ class Session:
             raise InvalidInput("after_seq must be 0 or a seq.", "after_seq")
         if conversation_id not in self.following and len(self.following) >= MAX_SUBSCRIPTIONS:
             raise InvalidInput(f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
-        self.following.add(conversation_id)
+        self.following[conversation_id] = None
         return [Follow(conversation_id, after_seq)]
 
     def _typing(self, conversation_id: str, *, on: bool) -> list[Effect]:
@@ -183,7 +184,7 @@ class Session:
             return []
         if len(self._moving) >= MAX_SUBSCRIPTIONS:
             raise InvalidInput("Too many cursors are moving at once.")
-        self._moving.add(key)
+        self._moving[key] = None
         return [Execute(kind(conversation_id, seq), None)]
 
     def _cursor_moved(self, effect: Execute, outcome: Receipt | KefuError) -> list[Effect]:
@@ -195,7 +196,7 @@ class Session:
         if newer is not None and newer > effect.command.seq:
             effects.append(Execute(key[0](key[1], newer), None))
         else:
-            self._moving.discard(key)
+            self._moving.pop(key, None)
         return effects
 
     def _require_sight(self, conversation_id: str) -> None:

@@ -105,7 +105,7 @@ def test_a_visitor_does_not_learn_that_another_conversation_exists() -> None:
         {"type": "typing", "conversation_id": "other", "on": True},
     ):
         assert only_reply(receive(session, **frame))["code"] == "conversation-not-found"
-    assert session.following == set()
+    assert not session.following
 
 
 def test_a_visitor_subscribes_to_its_own_conversation() -> None:
