@@ -1,12 +1,14 @@
 """A WebSocket load client: many visitors in one process, each with a conversation of its own.
 
 Closed loop: every connection has `window` messages under way and sends the next one when an ack
-comes. It checks that the acks of a connection come in order with contiguous `seq`. Raw sockets
+comes. Then, for each of `rates`, an open loop over the same connections: so many messages a second,
+whatever comes back; a message's time begins when it was due. It checks that the acks of a
+connection come in order with contiguous `seq`. Raw sockets
 under epoll and frames built from constant parts, since the client shares the machine with the
 server (see knowledge of the gateway: a library's client costs more than the server).
 
 Standard input: one JSON object, the fields of `Plan`. Standard output: a line `ready`, a line
-`measuring`, then one JSON object.
+`measuring`, a line `closed` when the closed loop is over, then one JSON object.
 """
 
 import http.client
@@ -28,6 +30,8 @@ _THREADS: Final = 8
 _HANDSHAKES_AT_ONCE: Final = 50
 _TIMEOUT_S: Final = 30.0
 _READ_BYTES: Final = 65536
+_MOST_UNDER_WAY: Final = 100
+"""Of a connection in an open loop; what is due beyond it counts as late and is not sent."""
 _TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
 _ZERO_MASK: Final = b"\0\0\0\0"
 """RFC 6455 section 5.3 wants it unpredictable, because of scripts in browsers and proxies between;
@@ -43,6 +47,8 @@ class Plan(msgspec.Struct, frozen=True):
     warm_up_s: float
     seconds: float
     content_chars: int
+    rates: tuple[int, ...] = ()
+    """Of the open loops, in messages a second."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -76,6 +82,11 @@ class Visitor:
         assert 126 <= body_bytes < 65536, "the header below is for this range"
         self._head = struct.pack("!BBH", _TEXT, 0x80 | 126, body_bytes) + _ZERO_MASK + head
         self._tail = b'"}'
+
+    @property
+    def under_way(self) -> int:
+        """Messages without an ack."""
+        return len(self._sent)
 
     def send(self, now: float) -> None:
         """One more message; it always fits, since few are under way."""
@@ -208,6 +219,41 @@ def load(plan: Plan, visitors: list[Visitor]) -> dict[str, Any]:
     }
 
 
+def load_at(rate: int, plan: Plan, visitors: list[Visitor]) -> dict[str, Any]:
+    """An open loop, after what is still under way has come back."""
+    poller = select.epoll()
+    by_fd = {visitor.socket.fileno(): visitor for visitor in visitors}
+    for fd in by_fd:
+        poller.register(fd, select.EPOLLIN)
+    clock = time.perf_counter
+    latencies: list[float] = []
+
+    def receive(wait: float) -> int:
+        return sum(by_fd[fd].receive(clock(), latencies) for fd, _ in poller.poll(wait, len(by_fd)))
+
+    while any(visitor.under_way for visitor in visitors):
+        if not receive(_TIMEOUT_S):
+            raise RuntimeError("acks are missing")
+    latencies.clear()
+    started = clock()
+    sent = late = acks = 0
+    while (elapsed := clock() - started) < plan.seconds:
+        while sent < elapsed * rate:
+            visitor = visitors[sent % len(visitors)]
+            if visitor.under_way < _MOST_UNDER_WAY:
+                visitor.send(started + sent / rate)
+            else:
+                late += 1
+            sent += 1
+        acks += receive(0.001)
+    return {
+        "messages_per_s": round(acks / elapsed),
+        "late": late,
+        "p50_ms": round(percentile(latencies, 0.5) * 1000, 2),
+        "p99_ms": round(percentile(latencies, 0.99) * 1000, 2),
+    }
+
+
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -224,7 +270,10 @@ def main() -> None:
     _allow_descriptors()
     visitors = connect(plan)
     print("ready", flush=True)
-    print(json.dumps(load(plan, visitors)), flush=True)
+    result = load(plan, visitors)
+    print("closed", flush=True)
+    result["open"] = {str(rate): load_at(rate, plan, visitors) for rate in plan.rates}
+    print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
