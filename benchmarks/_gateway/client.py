@@ -62,7 +62,7 @@ def _connect(plan: Plan) -> list[socket.socket]:
     return found
 
 
-def _frames(size: int) -> tuple[bytes, int]:
+def frames(size: int) -> tuple[bytes, int]:
     """A masked text frame with a payload of so many bytes, and the length of its echo."""
     body = b'{"type":"send","content":"' + b"x" * (size - 28) + b'"}'
     if size < 126:
@@ -74,7 +74,7 @@ class _Load:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._sockets = _connect(plan)
-        self._frame, self._echo = _frames(plan.message_bytes)
+        self._frame, self._echo = frames(plan.message_bytes)
         self._epoll = select.epoll()
         self._by_fd = {one.fileno(): one for one in self._sockets}
         self._due = dict.fromkeys(self._by_fd, 0.0)
