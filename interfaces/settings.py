@@ -5,31 +5,16 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-
 from domain.errors import InvalidInput
-
-Value = str | int | float | None
+from interfaces.limit_settings import LIMIT_SETTINGS, LimitSettings
+from interfaces.setting import Setting, Value
 
 _MAX_SOCKET_PATH: Final = 103
 """unix(7): an address holds 107 bytes, and 103 on macOS."""
 _LONGEST_SOCKET: Final = "metrics-automation.sock"
-
-
-class Setting(NamedTuple):
-    """One row of the table in docs/howto/settings.md."""
-
-    field: str
-    variable: str
-    default: Value
-    text: str
-    most: float = 1_000_000
-    """Largest value of a number; the least is more than 0."""
-    zero: bool = False
-    """Whether 0 is a value too."""
 
 
 MAX_GATEWAYS: Final = 64
@@ -143,10 +128,11 @@ SETTINGS: Final = (
     Setting(
         "visitor_session_d", "KEFU_VISITOR_SESSION_D", 30.0, "Life of a visitor's session in days."
     ),
+    *LIMIT_SETTINGS,
 )
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(LimitSettings, frozen=True, kw_only=True):
     """Every setting; see `SETTINGS` for meanings and defaults."""
 
     data_dir: Path

@@ -82,6 +82,11 @@ class WebSocketProtocol:
         self._size = 0
         self._done = False
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message or frame has arrived in part; it must not stay so for ever."""
+        return bool(self._buffer) or self._fragments is not None
+
     def receive(self, data: bytes) -> list[Event]:
         """Events of the frames that are complete with this data, in order."""
         if self._done:
