@@ -41,14 +41,14 @@ LIMIT_SETTINGS: Final = (
     Setting(
         "contact_messages_per_s",
         "KEFU_CONTACT_MESSAGES_PER_S",
-        20.0,
+        200.0,
         "WebSocket messages a second from one contact, as above.",
         zero=True,
     ),
     Setting(
         "agent_messages_per_s",
         "KEFU_AGENT_MESSAGES_PER_S",
-        100.0,
+        500.0,
         "WebSocket messages a second from one agent, as above.",
         zero=True,
     ),

@@ -18,6 +18,7 @@ from interfaces.gateway.epoll import Client
 from interfaces.gateway.handshake import Handshake, Offer
 from interfaces.gateway.server import Gateway
 from interfaces.gateway.websocket import MAX_FRAME_BYTES
+from interfaces.settings import load
 from interfaces.workers import garbage
 from interfaces.workers.gateway import listen
 
@@ -56,6 +57,7 @@ class _EchoGateway(Gateway):
             client.abort()
             return
         del self._heads[client]
+        self.limits.handshakes.end(client.id)
         client.handler = _Echo()
         client.queue(handshake.accepted(found))
 
@@ -63,9 +65,10 @@ class _EchoGateway(Gateway):
 async def _kefu(port: int) -> None:
     services: Any = None  # nobody is asked for anything
     relay: Any = None
+    settings = load({}, admissions_per_s=0.0, connections_per_address=0)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    gateway = _EchoGateway(services, relay)
+    gateway = _EchoGateway(services, relay, settings)
     gateway.listen(listen("127.0.0.1", port))
     print("up", flush=True)
     await stop.wait()

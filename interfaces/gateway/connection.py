@@ -117,6 +117,11 @@ class Connection:
         self._hub.join(self)
         self._expiry = self._watch_expiry(principal.expires_us, services.clock)
 
+    @property
+    def staff(self) -> bool:
+        """It is an agent's."""
+        return self._session.staff
+
     def receive(self, text: str) -> None:
         """A text message from the client."""
         self._hub.stats.frames_in += 1

@@ -182,7 +182,11 @@ class EpollLoop:
     def __init__(self, accept: Accept, handler: Handler) -> None:
         self.stats = LoopStats()
         self.clients: dict[int, Client] = {}
-        """Descriptor -> its client."""
+        """By id."""
+        self._by_fd: list[Client | None] = []
+        """By descriptor: these are small numbers, used again."""
+        self.now = time.monotonic()
+        """When the round began."""
         self.empty = asyncio.Event()
         """Set while there are none."""
         self.empty.set()
@@ -198,7 +202,7 @@ class EpollLoop:
         self._asyncio.add_reader(self._epoll.fileno(), self._ready)
 
     def listen(self, listener: socket.socket) -> None:
-        """Take connections from a listening socket."""
+        """Take connections from a listening socket; they have its socket options."""
         listener.setblocking(False)
         self._listener = listener
         self._epoll.register(listener.fileno(), _IN)
@@ -244,7 +248,8 @@ class EpollLoop:
     def forget(self, client: Client, *, close: bool = True) -> None:
         """Take it out."""
         fd, client.fd = client.fd, -1
-        del self.clients[fd]
+        self._by_fd[fd] = None
+        del self.clients[client.id]
         if not self.clients:
             self.empty.set()
         with suppress(OSError):
@@ -268,12 +273,15 @@ class EpollLoop:
             events = self._epoll.poll(0, _MAX_EVENTS)
         self._last_round = began
         self._in_round = True
-        clients, read = self.clients, os.read
+        self.now = began
+        clients, read = self._by_fd, os.read
+        listening = self._listener.fileno() if self._listener is not None else -1
         for fd, event in events:
-            client = clients.get(fd)
+            if fd == listening:
+                self._accept_some()
+                continue
+            client = clients[fd]
             if client is None:
-                if self._listener is not None and fd == self._listener.fileno():
-                    self._accept_some(self._listener)
                 continue
             if event & _OUT:
                 client.writable()
@@ -301,8 +309,11 @@ class EpollLoop:
         if self._dirty:
             self._asyncio.call_soon(self._flush)
 
-    def _accept_some(self, listener: socket.socket) -> None:
+    def _accept_some(self) -> None:
         for _ in range(_ACCEPT_BATCH):
+            listener = self._listener
+            if listener is None:
+                return
             try:
                 connection, address = listener.accept()
             except BlockingIOError:
@@ -312,12 +323,12 @@ class EpollLoop:
                 self.pause_accepting(0.1)
                 return
             connection.setblocking(False)
-            if connection.family != socket.AF_UNIX:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             fd = connection.detach()
             self._next_id += 1
             client = Client(self, fd, self._next_id, self._handler)
-            self.clients[fd] = client
+            self.clients[client.id] = client
+            self._by_fd += [None] * (fd + 1 - len(self._by_fd))
+            self._by_fd[fd] = client
             self.empty.clear()
             self._epoll.register(fd, _IN)
             self.stats.accepted += 1

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from interfaces.gateway.hub import LiveHub
+from interfaces.gateway.limits import Refusal
 from interfaces.gateway.server import Gateway
 
 
@@ -50,11 +51,23 @@ def gateway_families(gateway: Gateway, process: str) -> Iterable[Metric]:
         ("kefu_gateway_bytes_out", "Bytes of WebSockets written.", loop.bytes_out),
         ("kefu_gateway_relayed", "Connections passed to the web role.", relay.relayed),
         ("kefu_gateway_relay_failed", "Connections the web role did not take.", relay.failed),
-        ("kefu_gateway_too_slow", "Connections that never said what they want.", gateway.too_slow),
+        ("kefu_gateway_pings", "Keepalive pings.", gateway.keepalive.stats.pings),
+        ("kefu_gateway_pongs", "Pings that were answered.", gateway.keepalive.stats.pongs),
+        (
+            "kefu_gateway_silent_deaths",
+            "Peers gone silently.",
+            gateway.keepalive.stats.silent_deaths,
+        ),
     ):
         counter = CounterMetricFamily(name, text, labels=["process"])
         counter.add_metric([process], value)
         yield counter
+    refused = CounterMetricFamily(
+        "kefu_gateway_refused", "Refusals by reason.", labels=["process", "reason"]
+    )
+    for why in Refusal:
+        refused.add_metric([process, why.label], gateway.limits.refused[why])
+    yield refused
     for name, text, value in (
         ("kefu_gateway_clients", "Connections in the epoll loop.", len(gateway.loop.clients)),
         ("kefu_gateway_relays", "Connections being relayed.", relay.open),

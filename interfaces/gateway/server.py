@@ -2,23 +2,33 @@
 
 import asyncio
 import socket
+import time
 from contextlib import suppress
+from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any, Final
 
+import structlog
+
+from interfaces.gateway.client_keys import network_key
 from interfaces.gateway.connection import Services
 from interfaces.gateway.epoll import Client, EpollLoop
-from interfaces.gateway.handshake import PATH, Answer, Handshake, Offer
+from interfaces.gateway.handshake import PATH, Handshake, Offer
+from interfaces.gateway.keepalive import Keepalive, Policy
+from interfaces.gateway.limits import Limits
 from interfaces.gateway.relay import Relay
 from interfaces.gateway.websocket import WebSocket
+from interfaces.limit_settings import LimitSettings
+
+_log = structlog.get_logger(__name__)
 
 _MAX_HEAD_BYTES: Final = 16 * 1024
-_HEAD_S: Final = 10.0
-"""In which a client must have said what it wants."""
-_SWEEP_S: Final = 1.0
+_SWEEP_S: Final = 0.5
+"""Keepalive and limits count in ticks of this."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _BARE: Final = "HTTP/1.1 {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_LATER: Final = "{} {}\r\nRetry-After: {}"
 _TOO_LARGE: Final = _BARE.format("431 Request Header Fields Too Large").encode()
-_TOO_SLOW: Final = _BARE.format("408 Request Timeout").encode()
 _WS_PATHS: Final = (PATH.encode() + b" ", PATH.encode() + b"?")
 
 
@@ -28,15 +38,24 @@ class Gateway:
     Args:
         services: What connections work on.
         relay: Where everything else goes.
+        limits: What clients may do.
+        policy: Of keepalive.
     """
 
-    def __init__(self, services: Services, relay: Relay) -> None:
+    def __init__(
+        self,
+        services: Services,
+        relay: Relay,
+        limits: LimitSettings,
+        policy: Policy | None = None,
+    ) -> None:
+        now = time.monotonic()
         self.relay = relay
-        self.too_slow = 0
-        """Connections closed because they never said what they want."""
-        self._services = services
+        self.services = services
+        self.keepalive = Keepalive(now, policy)
+        self.limits = Limits(limits, _log, now)
         self._heads: dict[Client, _Head] = {}
-        """Clients that have not finished their first request yet, the oldest first."""
+        """Clients that have not finished their first request yet."""
         self._admitting: set[asyncio.Task[None]] = set()
         self.loop = EpollLoop(self._accept, self)
         self._asyncio = asyncio.get_running_loop()
@@ -62,7 +81,8 @@ class Gateway:
     # The first request. Handler.
 
     def _accept(self, client: Client, address: Any) -> bool:
-        self._heads[client] = _Head(self._asyncio.time(), address)
+        self._heads[client] = _Head(address)
+        self.limits.handshakes.begin(client.id)
         return True
 
     def received(self, client: Client, data: bytes) -> None:
@@ -79,6 +99,7 @@ class Gateway:
             self._shake_hands(client, head.data[:end], head.data[end:])
         else:
             del self._heads[client]
+            self.limits.closed(client.id)
             self.relay.begin(client.detach(), b"", head.data)
 
     def drained(self, client: Client) -> None:
@@ -87,8 +108,15 @@ class Gateway:
     def lost(self, client: Client) -> None:
         """As `Handler.lost`."""
         self._heads.pop(client, None)
+        self.limits.closed(client.id)
 
     def _shake_hands(self, client: Client, head: bytes, early: bytes) -> None:
+        refused = self.limits.connecting(client.id, self._heads[client].address, self.loop.now)
+        if refused is not None:
+            status = HTTPStatus(refused.why.status)
+            line = _LATER.format(status.value, status.phrase, refused.retry_after_s)
+            self._answer(client, _BARE.format(line).encode())
+            return
         handshake = Handshake()
         found = handshake.receive(head)
         if isinstance(found, Offer):
@@ -102,44 +130,64 @@ class Gateway:
     async def _let_in(
         self, client: Client, handshake: Handshake, offer: Offer, early: bytes
     ) -> None:
-        answer = await handshake.let_in(offer, self._services.authenticator)
-        if self._heads.pop(client, None) is None:
+        answer = await handshake.let_in(offer, self.services.authenticator)
+        head = self._heads.pop(client, None)
+        if head is None:
             return  # it has gone
+        self.limits.handshakes.end(client.id)
         if answer.principal is None and answer.close is None:
             self._answer(client, answer.data)
             return
-        self._welcome(client, answer)
+        self.keepalive.opened(client.id, network_key(head.address))
+        WebSocket(client, self, answer)
         client.listen(on=True)
         if early:
             client.handler.received(client, early)
-
-    def _welcome(self, client: Client, answer: Answer) -> None:
-        WebSocket(client, self._services, answer)
 
     def _answer(self, client: Client, data: bytes) -> None:
         client.queue(data)
         client.close()
 
     def _sweep(self) -> None:
-        """Close those that say nothing, or say it a byte at a time."""
-        began_before = self._asyncio.time() - _HEAD_S
-        for client, head in list(self._heads.items()):
-            if head.began > began_before:
-                break
-            self.too_slow += 1
-            self._answer(client, _TOO_SLOW)
+        """Ask who is there, close who is not, and who takes too long with what it says."""
+        now, clients = time.monotonic(), self.loop.clients
+        pings, dead = self.keepalive.due(now)
+        for id in pings:
+            handler = clients[id].handler
+            if isinstance(handler, WebSocket):
+                handler.ping()
+        for id in dead:
+            clients[id].abort()
+        for id, why in self.limits.due(now):
+            client = clients.get(id)
+            if client is None:
+                continue
+            if isinstance(client.handler, WebSocket):
+                client.handler.refuse(why)
+            else:
+                status = HTTPStatus(why.status)
+                self._answer(client, _BARE.format(f"{status.value} {status.phrase}").encode())
         self._sweeper = self._asyncio.call_later(_SWEEP_S, self._sweep)
 
 
 class _Head:
     """What has come of a client's first request."""
 
-    __slots__ = ("address", "began", "data")
+    __slots__ = ("address", "data")
 
-    def __init__(self, began: float, address: Any) -> None:
-        self.began = began
-        self.address = address
+    def __init__(self, address: Any) -> None:
+        self.address = _name(address)
+        """The client's; empty for one on this machine, which has no limits of its own: whatever
+        runs here shares the address, a proxy above all."""
         self.data = b""
+
+
+def _name(address: Any) -> str:
+    host = str(address[0]) if isinstance(address, tuple) else ""
+    try:
+        return "" if ip_address(host).is_loopback else host
+    except ValueError:
+        return ""
 
 
 def _wants_websocket(head: bytes) -> bool:

@@ -1,12 +1,15 @@
 """A WebSocket on the epoll loop: frames of one connection, behind its handshake."""
 
 import asyncio
-from typing import Final
+import socket
+from typing import Final, Protocol
 
-from interfaces.gateway import protocol
+from interfaces.gateway import protocol, tcp_info
 from interfaces.gateway.connection import Connection, Services
-from interfaces.gateway.epoll import Client
+from interfaces.gateway.epoll import Client, EpollLoop
 from interfaces.gateway.handshake import Answer
+from interfaces.gateway.keepalive import Keepalive
+from interfaces.gateway.limits import Limits, Refusal
 
 MAX_FRAME_BYTES: Final = 64 * 1024
 """Contract: a longer message is closed with 1009."""
@@ -15,14 +18,24 @@ CLOSE_GOING_AWAY: Final = 1012
 _CLOSE_S: Final = 2.0
 
 
+class Surroundings(Protocol):
+    """What all WebSockets of a gateway share."""
+
+    loop: EpollLoop
+    services: Services
+    keepalive: Keepalive
+    limits: Limits
+
+
 class WebSocket:
     """Handler of a client, and the `Wire` of its `Connection`."""
 
-    __slots__ = ("_client", "_closing", "_connection", "_frames", "_late_bytes")
+    __slots__ = ("_around", "_client", "_closing", "_connection", "_frames", "_late_bytes")
 
-    def __init__(self, client: Client, services: Services, answer: Answer) -> None:
+    def __init__(self, client: Client, around: Surroundings, answer: Answer) -> None:
         """Send the handshake's answer and go on from there."""
         self._client = client
+        self._around = around
         self._frames = protocol.WebSocketProtocol(MAX_FRAME_BYTES)
         self._closing = False
         self._late_bytes = 0
@@ -30,7 +43,7 @@ class WebSocket:
         client.handler = self
         client.queue(answer.data)
         if answer.principal is not None:
-            self._connection = Connection(self, services, answer.principal)
+            self._connection = Connection(self, around.services, answer.principal)
         elif answer.close is not None:
             self.close(*answer.close)
 
@@ -55,31 +68,35 @@ class WebSocket:
 
     def received(self, client: Client, data: bytes) -> None:
         """As `Handler.received`."""
+        around, id = self._around, client.id
+        around.keepalive.heard(id)
         if self._closing:
             # For the close frame's answer; a client that goes on all the same is cut off.
             self._late_bytes += len(data)
             if self._late_bytes > MAX_FRAME_BYTES:
                 client.abort()
                 return
+        was_unfinished = self._frames.unfinished
+        events = self._frames.receive(data)
+        if self._frames.unfinished:
+            around.limits.messages.begin(id)
+        elif was_unfinished:
+            around.limits.messages.end(id)
         connection = self._connection
-        for event in self._frames.receive(data):
+        messages = sum(type(event) is str for event in events)
+        if messages and connection is not None and not self._closing:
+            why = around.limits.message(
+                id, connection.subject_id, around.loop.now, staff=connection.staff, count=messages
+            )
+            if why is not None:
+                self.refuse(why)
+                return
+        for event in events:
             if type(event) is str:
                 if connection is not None:
                     connection.receive(event)
-            elif isinstance(event, protocol.Ping):
-                client.queue(protocol.pong(event.payload))
-            elif isinstance(event, protocol.Closed):
-                if not self._closing:
-                    self._closing = True
-                    client.queue(protocol.close(event.code))
-                client.close()
-            elif isinstance(event, protocol.Violation):
-                if connection is None:
-                    client.abort()
-                else:
-                    connection.end(event.code, event.reason)
-            elif isinstance(event, protocol.Binary) and connection is not None:
-                connection.receive_binary()
+            else:
+                self._rare(client, event)
 
     def drained(self, client: Client) -> None:
         """As `Handler.drained`."""
@@ -88,17 +105,65 @@ class WebSocket:
 
     def lost(self, client: Client) -> None:
         """As `Handler.lost`."""
+        self._around.keepalive.closed(client.id)
+        self._around.limits.closed(client.id)
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.lost()
+
+    # For the gateway.
 
     def ping(self) -> None:
         """Ask whether somebody is there."""
         self._client.queue(protocol.ping())
 
+    def refuse(self, why: Refusal) -> None:
+        """Close: the client did too much, or took too long."""
+        self._end(why.close_code, why.reason)
+
     def go_away(self) -> None:
         """kefu stops."""
+        self._end(CLOSE_GOING_AWAY, "kefu restarts; come back in a moment")
+
+    def _end(self, code: int, reason: str) -> None:
         if self._connection is not None:
-            self._connection.end(CLOSE_GOING_AWAY, "kefu restarts; come back in a moment")
+            self._connection.end(code, reason)
         else:
             self._client.abort()
+
+    def _rare(self, client: Client, event: protocol.Event) -> None:
+        limits, now = self._around.limits, self._around.loop.now
+        match event:
+            case protocol.Ping(payload=payload):
+                if (why := limits.control(client.id, now)) is not None:
+                    self.refuse(why)
+                else:
+                    client.queue(protocol.pong(payload))
+            case protocol.Pong():
+                if (why := limits.control(client.id, now)) is not None:
+                    self.refuse(why)
+                else:
+                    self._measure(client)
+            case protocol.Closed(code=code):
+                if not self._closing:
+                    self._closing = True
+                    client.queue(protocol.close(code))
+                client.close()
+            case protocol.Violation(code=code, reason=reason):
+                limits.violated(event, now)
+                self._end(code, reason)
+            case protocol.Binary():
+                if self._connection is not None:
+                    self._connection.receive_binary()
+
+    def _measure(self, client: Client) -> None:
+        """A pong has just gone over the link: now the kernel knows it best."""
+        if client.fd < 0:
+            return
+        link = socket.socket(fileno=client.fd)
+        try:
+            found = tcp_info.sample(link)
+        finally:
+            link.detach()
+        if found is not None:
+            self._around.keepalive.sample(client.id, found)

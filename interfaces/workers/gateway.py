@@ -10,7 +10,9 @@ import structlog
 import uvloop
 
 from domain.errors import InvalidInput
+from interfaces.gateway import tcp_info
 from interfaces.gateway.connection import Services
+from interfaces.gateway.keepalive import Policy
 from interfaces.gateway.relay import Relay
 from interfaces.gateway.server import Gateway
 from interfaces.settings import Settings
@@ -46,7 +48,7 @@ async def _serve(settings: Settings, parts: GatewayParts) -> int:
     for resource in parts.resources:
         await resource.open()
     await parts.services.hub.open()
-    gateway = Gateway(parts.services, Relay(settings.web_socket_path))
+    gateway = Gateway(parts.services, Relay(settings.web_socket_path), settings)
     unpublish = parts.publish(gateway, process_name())
     gateway.listen(listener)
     await stop.wait()
@@ -73,6 +75,8 @@ def listen(host: str, port: int) -> socket.socket:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tcp_info.keep_alive(listener, *Policy().backstop())
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind(address)

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from interfaces.gateway import server
+from interfaces.gateway.limits import Deadlines, Refusal
 from tests.interfaces.gateway.world import World, hear, tell, world_in
 
 
@@ -87,13 +88,13 @@ async def test_a_head_without_end_is_refused(behind: World) -> None:
 
 
 async def test_a_client_that_never_says_what_it_wants_is_closed(
-    behind: World, monkeypatch: pytest.MonkeyPatch
+    behind: World,
 ) -> None:
-    monkeypatch.setattr(server, "_HEAD_S", 0.05)
+    assert behind.gateway is not None
+    behind.gateway.limits.handshakes = Deadlines(0.1, time.monotonic())
     answer = await said(behind, b"GET /w")
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert behind.gateway is not None
-    assert behind.gateway.too_slow == 1
+    assert behind.gateway.limits.refused[Refusal.HANDSHAKE_TIME] == 1
 
 
 async def test_frames_that_come_with_the_handshake_are_not_lost(behind: World) -> None:

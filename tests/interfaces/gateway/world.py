@@ -171,7 +171,7 @@ class World:
         self.port = listener.getsockname()[1]
         if self.with_gateway:
             path = self.directory / "web.sock"
-            self.gateway = Gateway(self.dependencies, Relay(path))
+            self.gateway = Gateway(self.dependencies, Relay(path), self.dependencies.settings)
             self.gateway.listen(listener)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             listener.bind(str(path))
