@@ -151,6 +151,9 @@ def canonical(address: IPv4Address | IPv6Address) -> str:
     return str(address)
 
 
+ANY_ORIGIN: Final = AllowedOrigins()
+
+
 def _by_x_forwarded_for(values: Sequence[str], trusted: TrustedNetworks) -> Client | None:
     found: str | None = None
     # The left is not even looked at: it is the client's own and may have any length.

@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 from application.queries.core import Principal
 from domain.errors import Forbidden, KefuError, Unauthenticated
 from interfaces.authentication import Authenticator, bearer_token
-from interfaces.gateway.addresses import AllowedOrigins
+from interfaces.gateway.addresses import ANY_ORIGIN, AllowedOrigins
 from interfaces.gateway.session import CLOSE_TRY_AGAIN, CLOSE_UNAUTHENTICATED
 from interfaces.problems import MEDIA_TYPE, from_error
 
@@ -59,7 +59,7 @@ class Handshake:
 
     __slots__ = ("_origins", "_protocol")
 
-    def __init__(self, origins: AllowedOrigins) -> None:
+    def __init__(self, origins: AllowedOrigins = ANY_ORIGIN) -> None:
         self._origins = origins
         self._protocol = ServerProtocol(select_subprotocol=_select)
 
