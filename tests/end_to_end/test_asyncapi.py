@@ -26,6 +26,7 @@ from interfaces.gateway import (
     frames,
     handshake,
     hub,
+    limits,
     protocol,
     session,
     transport,
@@ -192,7 +193,7 @@ def test_limits_and_codes_are_those_of_the_code() -> None:
 
 
 def test_every_close_code_that_the_server_sends_is_documented() -> None:
-    modules = (protocol, session, transport, websocket, hub)
+    modules = (protocol, session, transport, websocket, limits, hub)
     used = {
         value
         for module in modules
