@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from domain.errors import InvalidInput
+from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
 from interfaces.limit_settings import LIMIT_SETTINGS, LimitSettings
 from interfaces.setting import Setting, Value
 
@@ -16,26 +17,10 @@ _MAX_SOCKET_PATH: Final = 103
 """unix(7): an address holds 107 bytes, and 103 on macOS."""
 _LONGEST_SOCKET: Final = "metrics-automation.sock"
 
-
-MAX_GATEWAYS: Final = 64
-
 SETTINGS: Final = (
     Setting("data_dir", "KEFU_DATA_DIR", "data", "Directory of log, keys and embedded Postgres."),
     Setting("host", "KEFU_HOST", "127.0.0.1", "Address to listen on."),
     Setting("port", "KEFU_PORT", 8000, "Port to listen on.", most=65_535),
-    Setting(
-        "gateways",
-        "KEFU_GATEWAYS",
-        "auto",
-        "Gateway processes for WebSockets; `auto`: half of the cores; 0: the web role does it.",
-    ),
-    Setting(
-        "web_socket",
-        "KEFU_WEB_SOCKET",
-        None,
-        "Unix socket on which the web role listens, in place of host and port, and to which"
-        " gateways relay what is not `/ws`; `kefu serve` sets it.",
-    ),
     Setting(
         "database_url",
         "KEFU_DATABASE_URL",
@@ -129,6 +114,7 @@ SETTINGS: Final = (
         "visitor_session_d", "KEFU_VISITOR_SESSION_D", 30.0, "Life of a visitor's session in days."
     ),
     *LIMIT_SETTINGS,
+    *CONNECTION_SETTINGS,
 )
 
 
@@ -161,6 +147,11 @@ class Settings(LimitSettings, frozen=True, kw_only=True):
     sessions_per_minute: float
     agent_session_h: float
     visitor_session_d: float
+    trusted_proxies: str
+    proxy_protocol: str
+    allowed_origins: str
+    tls_certificate: str | None
+    tls_key: str | None
 
     def __repr__(self) -> str:
         """Without the values, two of which are secrets."""
@@ -246,7 +237,7 @@ def table() -> str:
     """The settings as a Markdown table."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for row in SETTINGS:
-        default = "" if row.default is None else f"`{row.default}`"
+        default = "" if row.default in (None, "") else f"`{row.default}`"
         lines.append(f"| `{row.variable}` | {default} | {row.text} |")
     return "\n".join(lines) + "\n"
 
@@ -279,10 +270,14 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")
-    count = settings.gateways
-    if count != "auto" and not (count.isascii() and count.isdigit() and int(count) <= MAX_GATEWAYS):
-        raise InvalidInput(f"KEFU_GATEWAYS must be `auto` or 0 to {MAX_GATEWAYS}, not {count!r}.")
     _check_archive(settings)
+    check_connection_settings(
+        gateways=settings.gateways,
+        trusted_proxies=settings.trusted_proxies,
+        proxy_protocol=settings.proxy_protocol,
+        allowed_origins=settings.allowed_origins,
+        tls=(settings.tls_certificate, settings.tls_key),
+    )
 
 
 def _check_archive(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from infrastructure.telemetry.metrics_socket import MetricsServer
 from interfaces.authentication import Authenticator
 from interfaces.bootstrap.clients import clock, core_client
 from interfaces.bootstrap.views import views
+from interfaces.gateway.addresses import AllowedOrigins
 from interfaces.gateway.hub import LiveHub
 from interfaces.gateway.metrics import gateway_families, hub_families
 from interfaces.gateway.server import Gateway
@@ -29,6 +30,7 @@ class _Services:
     views: Views
     clock: Clock
     authenticator: Authenticator
+    origins: AllowedOrigins
 
 
 def gateway_parts(settings: Settings) -> GatewayParts:
@@ -36,7 +38,8 @@ def gateway_parts(settings: Settings) -> GatewayParts:
     core, postgres = core_client(settings), views(settings)
     authenticator = Authenticator(core, clock())
     hub = LiveHub(LogReader(settings.log_dir), postgres, authenticator)
-    services = _Services(hub, core, postgres, clock(), authenticator)
+    origins = AllowedOrigins(settings.allowed_origins)
+    services = _Services(hub, core, postgres, clock(), authenticator, origins)
 
     def publish(gateway: Gateway, process: str) -> Callable[[], None]:
         def families() -> Iterator[Metric]:

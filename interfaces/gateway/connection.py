@@ -14,6 +14,7 @@ from application.queries.core import Principal
 from domain.errors import ConversationNotFound, KefuError
 from interfaces.authentication import Authenticator
 from interfaces.gateway import frames
+from interfaces.gateway.addresses import AllowedOrigins
 from interfaces.gateway.hub import LiveHub
 from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.session import (
@@ -72,6 +73,9 @@ class Services(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def origins(self) -> AllowedOrigins: ...
 
     @property
     def authenticator(self) -> Authenticator: ...

@@ -15,8 +15,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from application.queries.core import Principal
-from domain.errors import KefuError, Unauthenticated
+from domain.errors import Forbidden, KefuError, Unauthenticated
 from interfaces.authentication import Authenticator, bearer_token
+from interfaces.gateway.addresses import ANY_ORIGIN, AllowedOrigins
 from interfaces.gateway.session import CLOSE_TRY_AGAIN, CLOSE_UNAUTHENTICATED
 from interfaces.problems import MEDIA_TYPE, from_error
 
@@ -50,11 +51,16 @@ class Answer(NamedTuple):
 
 
 class Handshake:
-    """One connection's. Feed it what comes until it has something to say."""
+    """One connection's. Feed it what comes until it has something to say.
 
-    __slots__ = ("_protocol",)
+    Args:
+        origins: Of the pages that may connect.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_origins", "_protocol")
+
+    def __init__(self, origins: AllowedOrigins = ANY_ORIGIN) -> None:
+        self._origins = origins
         self._protocol = ServerProtocol(select_subprotocol=_select)
 
     def receive(self, data: bytes) -> Offer | Answer | None:
@@ -96,6 +102,8 @@ class Handshake:
         url = urlsplit(request.path)
         if url.path != PATH:
             return self._reject(HTTPStatus.NOT_FOUND, f"Use {PATH}.")
+        if not all(map(self._origins.allows, request.headers.get_all("Origin"))):
+            return Answer(self._sent(_refusal(Forbidden("Pages of this origin may not connect."))))
         offered = [
             one.strip()
             for header in request.headers.get_all("Sec-WebSocket-Protocol")

@@ -58,6 +58,7 @@ def gateway_families(gateway: Gateway, process: str) -> Iterable[Metric]:
             "Peers gone silently.",
             gateway.keepalive.stats.silent_deaths,
         ),
+        ("kefu_gateway_bad_proxy_headers", "Proxies' without header.", gateway.bad_proxy_headers),
     ):
         counter = CounterMetricFamily(name, text, labels=["process"])
         counter.add_metric([process], value)

@@ -10,12 +10,20 @@ from typing import Any, Final
 
 import structlog
 
+from interfaces.gateway.addresses import NOBODY, TrustedNetworks
 from interfaces.gateway.client_keys import network_key
 from interfaces.gateway.connection import Services
 from interfaces.gateway.epoll import Client, EpollLoop
 from interfaces.gateway.handshake import PATH, Handshake, Offer
 from interfaces.gateway.keepalive import Keepalive, Policy
 from interfaces.gateway.limits import Limits
+from interfaces.gateway.proxy_protocol import (
+    LOCAL,
+    Endpoint,
+    ProxyProtocolError,
+    encode,
+    parse,
+)
 from interfaces.gateway.relay import Relay
 from interfaces.gateway.websocket import WebSocket
 from interfaces.limit_settings import LimitSettings
@@ -40,6 +48,7 @@ class Gateway:
         relay: Where everything else goes.
         limits: What clients may do.
         policy: Of keepalive.
+        proxies: Peers whose connections begin with a PROXY header of version 2.
     """
 
     def __init__(
@@ -48,12 +57,16 @@ class Gateway:
         relay: Relay,
         limits: LimitSettings,
         policy: Policy | None = None,
+        proxies: TrustedNetworks = NOBODY,
     ) -> None:
         now = time.monotonic()
         self.relay = relay
         self.services = services
         self.keepalive = Keepalive(now, policy)
         self.limits = Limits(limits, _log, now)
+        self.bad_proxy_headers = 0
+        """Connections from proxies that were dropped, because they did not begin as they must."""
+        self._proxies = proxies
         self._heads: dict[Client, _Head] = {}
         """Clients that have not finished their first request yet."""
         self._admitting: set[asyncio.Task[None]] = set()
@@ -81,7 +94,8 @@ class Gateway:
     # The first request. Handler.
 
     def _accept(self, client: Client, address: Any) -> bool:
-        self._heads[client] = _Head(address)
+        proxied = bool(self._proxies) and address[0] in self._proxies
+        self._heads[client] = _Head(Endpoint(*address[:2]), proxied=proxied)
         self.limits.handshakes.begin(client.id)
         return True
 
@@ -89,6 +103,8 @@ class Gateway:
         """As `Handler.received`, until it is known what the client wants."""
         head = self._heads[client]
         head.data += data
+        if head.proxied and not self._took_proxy_header(client, head):
+            return
         end = head.data.find(_END_OF_HEAD)
         if end < 0:
             if len(head.data) > _MAX_HEAD_BYTES:
@@ -100,7 +116,25 @@ class Gateway:
         else:
             del self._heads[client]
             self.limits.closed(client.id)
-            self.relay.begin(client.detach(), b"", head.data)
+            accepted = client.detach()
+            self.relay.begin(accepted, _preface(head, accepted), head.data)
+
+    def _took_proxy_header(self, client: Client, head: "_Head") -> bool:
+        """Learn from the proxy who the client is; False: not all has come, or it was dropped."""
+        try:
+            header = parse(head.data)
+        except ProxyProtocolError:
+            self.bad_proxy_headers += 1
+            client.abort()
+            return False
+        if header is None:
+            return False
+        if header.source is not None:
+            head.source = header.source
+        head.tls = header.tls
+        head.proxied = False
+        head.data = head.data[header.size :]
+        return bool(head.data)
 
     def drained(self, client: Client) -> None:
         """As `Handler.drained`."""
@@ -117,7 +151,7 @@ class Gateway:
             line = _LATER.format(status.value, status.phrase, refused.retry_after_s)
             self._answer(client, _BARE.format(line).encode())
             return
-        handshake = Handshake()
+        handshake = Handshake(self.services.origins)
         found = handshake.receive(head)
         if isinstance(found, Offer):
             client.listen(on=False)  # until it is let in; the deadline holds meanwhile
@@ -173,21 +207,35 @@ class Gateway:
 class _Head:
     """What has come of a client's first request."""
 
-    __slots__ = ("address", "data")
+    __slots__ = ("data", "proxied", "source", "tls")
 
-    def __init__(self, address: Any) -> None:
-        self.address = _name(address)
-        """The client's; empty for one on this machine, which has no limits of its own: whatever
-        runs here shares the address, a proxy above all."""
+    def __init__(self, source: Endpoint, *, proxied: bool) -> None:
+        self.source = source
+        """The client's end: the peer's, or what a proxy says."""
         self.data = b""
+        self.proxied = proxied
+        """A PROXY header comes first."""
+        self.tls = False
+        """The client spoke TLS, which ended at the proxy."""
+
+    @property
+    def address(self) -> str:
+        """The client's; empty for one on this machine, which has no limits of its own: whatever
+        runs here shares the address, a proxy above all.
+        """
+        try:
+            return "" if ip_address(self.source.host).is_loopback else self.source.host
+        except ValueError:
+            return ""
 
 
-def _name(address: Any) -> str:
-    host = str(address[0]) if isinstance(address, tuple) else ""
+def _preface(head: _Head, accepted: socket.socket) -> bytes:
+    """Tells the web role for whom the connection is."""
     try:
-        return "" if ip_address(host).is_loopback else host
-    except ValueError:
-        return ""
+        here = Endpoint(*accepted.getsockname()[:2])
+        return encode(head.source, here, tls=head.tls)
+    except OSError:  # it has gone
+        return LOCAL
 
 
 def _wants_websocket(head: bytes) -> bool:

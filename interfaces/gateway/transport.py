@@ -34,16 +34,13 @@ def _for_uvicorn(
 
 
 class WebSocketTransport(asyncio.Protocol):
-    """One connection, from its upgrade request on; the `Wire` of a `Connection`.
-
-    Any origin may connect: a bearer token is not ambient as a cookie is.
-    """
+    """One connection, from its upgrade request on; the `Wire` of a `Connection`."""
 
     def __init__(self, services: Services, connections: set[Any]) -> None:
         self._services = services
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._handshake: Handshake | None = Handshake()
+        self._handshake: Handshake | None = Handshake(services.origins)
         self._frames = protocol.WebSocketProtocol(MAX_FRAME_BYTES)
         self._connection: Connection | None = None
         self._authentication: asyncio.Task[None] | None = None

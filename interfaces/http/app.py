@@ -8,11 +8,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from interfaces.gateway.addresses import TrustedNetworks
 from interfaces.http import problems
 from interfaces.http.dependencies import WebDependencies
 from interfaces.http.metrics import HttpStats
 from interfaces.http.middleware import RequestMiddleware
 from interfaces.http.models import Problem
+from interfaces.http.network import ClientMiddleware
 from interfaces.http.rate_limit import RateLimit
 from interfaces.http.routes import (
     auth,
@@ -80,6 +82,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
         max_age=86400,
     )
     app.add_middleware(RequestMiddleware, ids=dependencies.ids, stats=app.state.http_stats)
+    app.add_middleware(ClientMiddleware, trusted=TrustedNetworks(settings.trusted_proxies))
     api = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
     for module in (auth, widget, conversations, messages, people, events):
         api.include_router(module.router)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -12,6 +13,7 @@ from application.ports.core import Core, Request
 from application.ports.event_store import EventFeed
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.ports.views import Views
+from interfaces.gateway.addresses import AllowedOrigins
 from interfaces.gateway.hub import LiveHub
 from interfaces.http.authentication import Authenticator
 from interfaces.settings import Settings
@@ -77,6 +79,11 @@ class WebDependencies:
     """What the log's scrubber wrote last; None: it has not looked yet."""
     archive_state: Callable[[], str] = lambda: "off"
     """`off`, `ok`, `failing` or `retention-blocked`."""
+
+    @cached_property
+    def origins(self) -> AllowedOrigins:
+        """Of the pages that may open `/ws`."""
+        return AllowedOrigins(self.settings.allowed_origins)
 
 
 def dependencies(connection: HTTPConnection) -> WebDependencies:

@@ -11,6 +11,7 @@ import uvloop
 
 from domain.errors import InvalidInput
 from interfaces.gateway import tcp_info
+from interfaces.gateway.addresses import NOBODY, TrustedNetworks
 from interfaces.gateway.connection import Services
 from interfaces.gateway.keepalive import Policy
 from interfaces.gateway.relay import Relay
@@ -48,7 +49,8 @@ async def _serve(settings: Settings, parts: GatewayParts) -> int:
     for resource in parts.resources:
         await resource.open()
     await parts.services.hub.open()
-    gateway = Gateway(parts.services, Relay(settings.web_socket_path), settings)
+    relay = Relay(settings.web_socket_path)
+    gateway = Gateway(parts.services, relay, settings, proxies=proxies_of(settings))
     unpublish = parts.publish(gateway, process_name())
     gateway.listen(listener)
     await stop.wait()
@@ -58,6 +60,11 @@ async def _serve(settings: Settings, parts: GatewayParts) -> int:
     for resource in parts.resources:
         await resource.close()
     return 0
+
+
+def proxies_of(settings: Settings) -> TrustedNetworks:
+    """Peers whose connections begin with a PROXY header."""
+    return TrustedNetworks(settings.trusted_proxies) if settings.proxy_protocol == "v2" else NOBODY
 
 
 def listen(host: str, port: int) -> socket.socket:

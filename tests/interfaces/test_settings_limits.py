@@ -25,6 +25,12 @@ from interfaces.workers.supervisor import ROLES, _environment
         ("KEFU_ARCHIVE_URL", "https://s3.example/bucket"),
         ("KEFU_ARCHIVE_S3_ENDPOINT", "minio:9000"),
         ("KEFU_RETAIN_SEGMENTS", "0"),
+        ("KEFU_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("KEFU_PROXY_PROTOCOL", "v1"),
+        ("KEFU_PROXY_PROTOCOL", "v2"),  # and nobody is trusted
+        ("KEFU_ALLOWED_ORIGINS", "shop.example"),
+        ("KEFU_TLS_CERTIFICATE", "cert.pem"),  # and no key
+        ("KEFU_TLS_KEY", "key.pem"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_its_variables_name(variable: str, value: str) -> None:

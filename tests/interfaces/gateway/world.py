@@ -34,6 +34,7 @@ from interfaces.http.app import create_app
 from interfaces.http.authentication import Authenticator
 from interfaces.http.dependencies import WebDependencies
 from interfaces.settings import load
+from interfaces.workers.gateway import proxies_of
 from interfaces.workers.web import configuration
 from tests.interfaces.gateway.memory_views import MemoryViews
 
@@ -130,7 +131,7 @@ class Person:
 class World:
     """Everything that the tests of the gateway need."""
 
-    def __init__(self, directory: Path, *, gateway: bool = False) -> None:
+    def __init__(self, directory: Path, *, gateway: bool = False, **settings: str) -> None:
         self.directory = directory
         self.with_gateway = gateway
         """An epoll gateway has the port, and uvicorn a Unix socket behind it."""
@@ -147,7 +148,7 @@ class World:
         ids: Any = self.ids
         passwords: Any = None
         self.dependencies = WebDependencies(
-            settings=load({}, data_dir=directory),
+            settings=load({}, data_dir=directory, **settings),
             core=core,
             views=views,
             feed=LogReader(directory / "log"),
@@ -171,7 +172,10 @@ class World:
         self.port = listener.getsockname()[1]
         if self.with_gateway:
             path = self.directory / "web.sock"
-            self.gateway = Gateway(self.dependencies, Relay(path), self.dependencies.settings)
+            settings = self.dependencies.settings
+            self.gateway = Gateway(
+                self.dependencies, Relay(path), settings, proxies=proxies_of(settings)
+            )
             self.gateway.listen(listener)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             listener.bind(str(path))
@@ -243,9 +247,11 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world_in(directory: Path, *, gateway: bool = False) -> AsyncIterator[World]:
+async def world_in(
+    directory: Path, *, gateway: bool = False, **settings: str
+) -> AsyncIterator[World]:
     """A world with its command bus and server running."""
-    world = World(directory, gateway=gateway)
+    world = World(directory, gateway=gateway, **settings)
     world.bus.start()
     await world.start_server()
     try:
