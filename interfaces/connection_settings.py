@@ -81,6 +81,11 @@ def check_connection_settings(
         raise InvalidInput("KEFU_PROXY_PROTOCOL needs KEFU_TRUSTED_PROXIES: who may send it.")
     if None in tls and any(tls):
         raise InvalidInput("KEFU_TLS_CERTIFICATE and KEFU_TLS_KEY need each other.")
+    if any(tls) and gateways == "0":
+        # Nobody shall take an open port for an encrypted one.
+        raise InvalidInput("KEFU_TLS_CERTIFICATE needs a gateway: the web role speaks no TLS.")
+    if any(tls) and proxy_protocol == "v2":
+        raise InvalidInput("KEFU_PROXY_PROTOCOL: a proxy that sends it ends the TLS itself.")
 
 
 def _check(variable: str, parse: Callable[[str], object], text: str) -> None:

@@ -195,7 +195,8 @@ class Settings(LimitSettings, frozen=True, kw_only=True):
         """Where a browser on this machine finds kefu."""
         # A socket on :: takes no IPv4 (asyncio sets IPV6_V6ONLY).
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        scheme = "http" if self.tls_certificate is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def gateway_count(self) -> int:

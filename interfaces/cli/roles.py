@@ -25,7 +25,6 @@ def run_supervisor(settings: Settings) -> int:
     from interfaces.bootstrap.supervisor import supervisor_metrics
     from interfaces.workers import supervisor
 
-    _require_no_tls(settings)
     configure_logs("supervisor", settings.log_level)
     if settings.kafka_bootstrap is not None:
         structlog.get_logger(__name__).warning(
@@ -43,7 +42,6 @@ def run_role(role: str, settings: Settings) -> int:
     """
     if role not in _ROLES:
         raise InvalidInput(f"--role must be one of {', '.join(_ROLES)}, not {role!r}.")
-    _require_no_tls(settings)
     lifeline.hold()
     garbage.collect_less_often()
     configure_logs(role, settings.log_level)
@@ -57,17 +55,6 @@ def run_role(role: str, settings: Settings) -> int:
     except Exception:
         log.exception("role.failed")
     return 1
-
-
-def _require_no_tls(settings: Settings) -> None:
-    """Nobody shall take an open port for an encrypted one: `interfaces.gateway.tls` has the
-    context, and the epoll loop does not use it yet.
-    """
-    if settings.tls_certificate is not None:
-        raise InvalidInput(
-            "KEFU_TLS_CERTIFICATE: gateways do not speak TLS yet; "
-            "unset it and put a proxy in front."
-        )
 
 
 def _core(settings: Settings) -> int:

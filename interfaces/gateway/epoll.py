@@ -207,6 +207,18 @@ class EpollLoop:
         self._listener = listener
         self._epoll.register(listener.fileno(), _IN)
 
+    def adopt(self, connection: socket.socket) -> Client:
+        """Take a connection over, which does not block."""
+        fd = connection.detach()
+        self._next_id += 1
+        client = Client(self, fd, self._next_id, self._handler)
+        self.clients[client.id] = client
+        self._by_fd += [None] * (fd + 1 - len(self._by_fd))
+        self._by_fd[fd] = client
+        self.empty.clear()
+        self._epoll.register(fd, _IN)
+        return client
+
     def stop_listening(self) -> None:
         """Take no more; whoever waits in the backlog is refused by the kernel."""
         if self._listener is not None:
@@ -323,14 +335,7 @@ class EpollLoop:
                 self.pause_accepting(0.1)
                 return
             connection.setblocking(False)
-            fd = connection.detach()
-            self._next_id += 1
-            client = Client(self, fd, self._next_id, self._handler)
-            self.clients[client.id] = client
-            self._by_fd += [None] * (fd + 1 - len(self._by_fd))
-            self._by_fd[fd] = client
-            self.empty.clear()
-            self._epoll.register(fd, _IN)
             self.stats.accepted += 1
+            client = self.adopt(connection)
             if not self._accept(client, address) and client.fd >= 0:
                 self.forget(client)

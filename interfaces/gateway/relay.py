@@ -17,11 +17,11 @@ from interfaces.problems import MEDIA_TYPE, problem
 _log = structlog.get_logger(__name__)
 
 
-class _Pipe(asyncio.Protocol):
+class Pipe(asyncio.Protocol):
     """One end of two; what it hears the other end says, no faster than that is heard."""
 
     def __init__(self) -> None:
-        self.other: _Pipe | None = None
+        self.other: Pipe | None = None
         self.ended = False
         """It says no more."""
         self._transport: asyncio.Transport | None = None
@@ -50,8 +50,12 @@ class _Pipe(asyncio.Protocol):
 
     def half_close(self) -> None:
         """The other side says no more."""
-        if self._transport is not None and self._transport.can_write_eof():
+        if self._transport is None:
+            return
+        if self._transport.can_write_eof():
             self._transport.write_eof()
+        else:  # TLS has no half of an end
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None:
@@ -108,7 +112,7 @@ class Relay:
 
     async def _begin(self, client: socket.socket, first: bytes) -> None:
         loop = asyncio.get_running_loop()
-        far = _Pipe()
+        far = Pipe()
         near = _Near(self, far, first)
         try:
             await loop.create_unix_connection(lambda: far, str(self._path))
@@ -126,10 +130,10 @@ class Relay:
             client.close()
 
 
-class _Near(_Pipe):
+class _Near(Pipe):
     """The client's end."""
 
-    def __init__(self, relay: Relay, far: _Pipe, first: bytes) -> None:
+    def __init__(self, relay: Relay, far: Pipe, first: bytes) -> None:
         super().__init__()
         self.other = far
         self._relay = relay

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import structlog
 
-from interfaces.gateway.addresses import NOBODY, TrustedNetworks
 from interfaces.gateway.client_keys import network_key
 from interfaces.gateway.connection import Services
 from interfaces.gateway.epoll import Client, EpollLoop
@@ -25,6 +24,8 @@ from interfaces.gateway.proxy_protocol import (
     parse,
 )
 from interfaces.gateway.relay import Relay
+from interfaces.gateway.sources import ANYBODY, Sources
+from interfaces.gateway.tls_front import TlsFront
 from interfaces.gateway.websocket import WebSocket
 from interfaces.limit_settings import LimitSettings
 
@@ -48,7 +49,7 @@ class Gateway:
         relay: Where everything else goes.
         limits: What clients may do.
         policy: Of keepalive.
-        proxies: Peers whose connections begin with a PROXY header of version 2.
+        sources: Where connections come from: proxies that are believed, TLS.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Gateway:
         relay: Relay,
         limits: LimitSettings,
         policy: Policy | None = None,
-        proxies: TrustedNetworks = NOBODY,
+        sources: Sources = ANYBODY,
     ) -> None:
         now = time.monotonic()
         self.relay = relay
@@ -66,7 +67,8 @@ class Gateway:
         self.limits = Limits(limits, _log, now)
         self.bad_proxy_headers = 0
         """Connections from proxies that were dropped, because they did not begin as they must."""
-        self._proxies = proxies
+        self._sources = sources
+        self.tls = TlsFront(sources.tls, self._decrypted) if sources.tls is not None else None
         self._heads: dict[Client, _Head] = {}
         """Clients that have not finished their first request yet."""
         self._admitting: set[asyncio.Task[None]] = set()
@@ -76,6 +78,7 @@ class Gateway:
 
     def listen(self, listener: socket.socket) -> None:
         """Take connections from a listening socket."""
+        self._address = listener.getsockname()
         self.loop.listen(listener)
 
     async def close(self, patience_s: float) -> None:
@@ -94,10 +97,21 @@ class Gateway:
     # The first request. Handler.
 
     def _accept(self, client: Client, address: Any) -> bool:
-        proxied = bool(self._proxies) and address[0] in self._proxies
-        self._heads[client] = _Head(Endpoint(*address[:2]), proxied=proxied)
-        self.limits.handshakes.begin(client.id)
+        if self.tls is not None:
+            self.tls.begin(client.detach(), address)
+            return True
+        proxied = self._sources.proxy_protocol and address[0] in self._sources.proxies
+        self._begin(client, _Head(Endpoint(*address[:2]), proxied=proxied))
         return True
+
+    def _decrypted(self, plain: socket.socket, address: Any) -> None:
+        head = _Head(Endpoint(*address[:2]), proxied=False)
+        head.tls = True
+        self._begin(self.loop.adopt(plain), head)
+
+    def _begin(self, client: Client, head: "_Head") -> None:
+        self._heads[client] = head
+        self.limits.handshakes.begin(client.id)
 
     def received(self, client: Client, data: bytes) -> None:
         """As `Handler.received`, until it is known what the client wants."""
@@ -117,7 +131,9 @@ class Gateway:
             del self._heads[client]
             self.limits.closed(client.id)
             accepted = client.detach()
-            self.relay.begin(accepted, _preface(head, accepted), head.data)
+            here = _here(accepted) if not self.tls else Endpoint(*self._address[:2])
+            preface = LOCAL if here is None else encode(head.source, here, tls=head.tls)
+            self.relay.begin(accepted, preface, head.data)
 
     def _took_proxy_header(self, client: Client, head: "_Head") -> bool:
         """Learn from the proxy who the client is; False: not all has come, or it was dropped."""
@@ -145,7 +161,9 @@ class Gateway:
         self.limits.closed(client.id)
 
     def _shake_hands(self, client: Client, head: bytes, early: bytes) -> None:
-        refused = self.limits.connecting(client.id, self._heads[client].address, self.loop.now)
+        begun = self._heads[client]
+        begun.source = self._sources.behind(begun.source, head)
+        refused = self.limits.connecting(client.id, begun.address, self.loop.now)
         if refused is not None:
             status = HTTPStatus(refused.why.status)
             line = _LATER.format(status.value, status.phrase, refused.retry_after_s)
@@ -229,13 +247,12 @@ class _Head:
             return ""
 
 
-def _preface(head: _Head, accepted: socket.socket) -> bytes:
-    """Tells the web role for whom the connection is."""
+def _here(accepted: socket.socket) -> Endpoint | None:
+    """Our end of a connection; None: it has gone."""
     try:
-        here = Endpoint(*accepted.getsockname()[:2])
-        return encode(head.source, here, tls=head.tls)
-    except OSError:  # it has gone
-        return LOCAL
+        return Endpoint(*accepted.getsockname()[:2])
+    except OSError:
+        return None
 
 
 def _wants_websocket(head: bytes) -> bool:

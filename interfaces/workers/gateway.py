@@ -11,11 +11,13 @@ import uvloop
 
 from domain.errors import InvalidInput
 from interfaces.gateway import tcp_info
-from interfaces.gateway.addresses import NOBODY, TrustedNetworks
+from interfaces.gateway.addresses import TrustedNetworks
 from interfaces.gateway.connection import Services
 from interfaces.gateway.keepalive import Policy
 from interfaces.gateway.relay import Relay
 from interfaces.gateway.server import Gateway
+from interfaces.gateway.sources import Sources
+from interfaces.gateway.tls import TlsWatch, server_tls
 from interfaces.settings import Settings
 from interfaces.workers.gateway_number import process_name
 
@@ -50,11 +52,15 @@ async def _serve(settings: Settings, parts: GatewayParts) -> int:
         await resource.open()
     await parts.services.hub.open()
     relay = Relay(settings.web_socket_path)
-    gateway = Gateway(parts.services, relay, settings, proxies=proxies_of(settings))
+    sources = sources_of(settings)
+    gateway = Gateway(parts.services, relay, settings, sources=sources)
+    watch = TlsWatch(sources.tls, loop) if sources.tls is not None else None
     unpublish = parts.publish(gateway, process_name())
     gateway.listen(listener)
     await stop.wait()
     unpublish()
+    if watch is not None:
+        watch.close()
     await gateway.close(_DRAIN_S)
     await parts.services.hub.close()
     for resource in parts.resources:
@@ -62,9 +68,14 @@ async def _serve(settings: Settings, parts: GatewayParts) -> int:
     return 0
 
 
-def proxies_of(settings: Settings) -> TrustedNetworks:
-    """Peers whose connections begin with a PROXY header."""
-    return TrustedNetworks(settings.trusted_proxies) if settings.proxy_protocol == "v2" else NOBODY
+def sources_of(settings: Settings) -> Sources:
+    """Where connections come from, by the settings.
+
+    Raises:
+        InvalidInput: the certificate can't be used.
+    """
+    proxies = TrustedNetworks(settings.trusted_proxies)
+    return Sources(proxies, settings.proxy_protocol == "v2", server_tls(settings))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -7,6 +7,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from domain.errors import InvalidInput
 from interfaces.gateway.transport import transport_for
 from interfaces.http.dependencies import WebDependencies
 from interfaces.http.proxied import ProxiedHttp
@@ -37,7 +38,12 @@ def run(settings: Settings, app: FastAPI, dependencies: WebDependencies) -> int:
 
     With `settings.web_socket` it listens there in place of host and port, and each connection
     begins with a PROXY header of version 2 (`interfaces.http.proxied`).
+
+    Raises:
+        InvalidInput: it would serve in clear what was set up for TLS.
     """
+    if settings.tls_certificate is not None and settings.web_socket is None:
+        raise InvalidInput("KEFU_TLS_CERTIFICATE needs a gateway: the web role speaks no TLS.")
     config = configuration(
         app, dependencies, host=settings.host, port=settings.port, loop="uvloop", backlog=4096
     )

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import threading
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from domain.errors import InvalidInput
 from interfaces.gateway import tls as tls_module
 from interfaces.gateway.tls import ServerTls, TlsFilesInvalid, TlsWatch, server_tls
 from interfaces.settings import load
-from tests.serving import Kefu
+from tests.serving import Kefu, wait_until
 
 PEM, PKCS8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
 
@@ -253,7 +254,7 @@ def test_the_settings_name_both_files_or_none(files: tuple[Path, Path]) -> None:
     assert isinstance(server_tls(load(given)), ServerTls)
 
 
-@pytest.mark.parametrize("arguments", [(), ("--role", "gateway"), ("--role", "web")])
+@pytest.mark.parametrize("arguments", [("--gateways", "0"), ("--role", "web")])
 def test_nothing_serves_in_clear_what_was_set_up_for_tls(
     tmp_path: Path, files: tuple[Path, Path], arguments: tuple[str, ...]
 ) -> None:
@@ -261,4 +262,22 @@ def test_nothing_serves_in_clear_what_was_set_up_for_tls(
     kefu.environment = {"KEFU_TLS_CERTIFICATE": str(files[0]), "KEFU_TLS_KEY": str(files[1])}
     done = kefu.cli("serve", *arguments, check=False)
     assert done.returncode == 2
-    assert "gateways do not speak TLS yet" in done.stdout + done.stderr
+    assert "KEFU_TLS_CERTIFICATE needs a gateway" in done.stdout + done.stderr
+
+
+def test_kefu_serves_https_when_it_has_a_certificate(
+    tmp_path: Path, files: tuple[Path, Path]
+) -> None:
+    kefu = Kefu(tmp_path / "data")
+    kefu.environment = {"KEFU_TLS_CERTIFICATE": str(files[0]), "KEFU_TLS_KEY": str(files[1])}
+    kefu.start(wait=False)
+    try:
+        wait_until(
+            lambda: f"kefu ready: https://127.0.0.1:{kefu.port}" in kefu.output(), 60, "ready"
+        )
+        context = ssl.create_default_context(cafile=str(files[0]))
+        url = f"https://127.0.0.1:{kefu.port}/healthz"
+        with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        kefu.stop()

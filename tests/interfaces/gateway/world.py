@@ -34,7 +34,7 @@ from interfaces.http.app import create_app
 from interfaces.http.authentication import Authenticator
 from interfaces.http.dependencies import WebDependencies
 from interfaces.settings import load
-from interfaces.workers.gateway import proxies_of
+from interfaces.workers.gateway import sources_of
 from interfaces.workers.web import configuration
 from tests.interfaces.gateway.memory_views import MemoryViews
 
@@ -174,7 +174,7 @@ class World:
             path = self.directory / "web.sock"
             settings = self.dependencies.settings
             self.gateway = Gateway(
-                self.dependencies, Relay(path), settings, proxies=proxies_of(settings)
+                self.dependencies, Relay(path), settings, sources=sources_of(settings)
             )
             self.gateway.listen(listener)
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
