@@ -31,7 +31,7 @@ _HANDSHAKES_AT_ONCE: Final = 50
 _TIMEOUT_S: Final = 30.0
 _READ_BYTES: Final = 65536
 _MOST_UNDER_WAY: Final = 9
-"""Of a connection in an open loop, so that a thousand stay below the core's queue limit; what is due
+"""Of a connection in an open loop: a thousand stay below the queue limit of the core. What is due
 beyond it counts as late and is not sent."""
 _TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
 _ZERO_MASK: Final = b"\0\0\0\0"
