@@ -34,6 +34,13 @@ SETTINGS: Final = (
         None,
         "First administrator's password; unset: a one-time password is printed at first start.",
     ),
+    Setting(
+        "cluster_url",
+        "KEFU_CLUSTER_URL",
+        None,
+        "Valkey or Redis between several machines, `redis://user:password@host:port,host:port`, "
+        "`rediss://` for TLS; unset: one machine.",
+    ),
     Setting("kafka_bootstrap", "KEFU_KAFKA_BOOTSTRAP", None, "Reserved for the Kafka mirror."),
     Setting("log_level", "KEFU_LOG_LEVEL", "info", "debug, info, warning or error."),
     Setting("queue_limit", "KEFU_QUEUE_LIMIT", 10_000, "Waiting commands before `busy`."),
@@ -129,6 +136,7 @@ class Settings(LimitSettings, frozen=True, kw_only=True):
     database_url: str | None
     admin_email: str
     admin_password: str | None
+    cluster_url: str | None
     kafka_bootstrap: str | None
     log_level: str
     queue_limit: int
@@ -271,6 +279,10 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")
+    cluster = urlsplit(settings.cluster_url or "redis://-")
+    hosts = cluster.netloc.rpartition("@")[2].split(",")
+    if cluster.scheme not in ("redis", "rediss") or not all(map(_is_host, hosts)):
+        raise InvalidInput("KEFU_CLUSTER_URL must be redis:// or rediss:// with host:port,...")
     _check_archive(settings)
     check_connection_settings(
         gateways=settings.gateways,
@@ -279,6 +291,14 @@ def _check(settings: Settings) -> None:
         allowed_origins=settings.allowed_origins,
         tls=(settings.tls_certificate, settings.tls_key),
     )
+
+
+def _is_host(text: str) -> bool:
+    try:
+        parts = urlsplit(f"//{text}")
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_archive(settings: Settings) -> None:

@@ -5,9 +5,11 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -31,12 +33,17 @@ class ValkeyServer:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self._directory / "log"
+
     def start(self) -> Self:
         """Start it, or start it again."""
         self._directory.mkdir(exist_ok=True)
         command = [server_program(), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._directory), "--save", "", "--appendonly", "no"]
-        log = (self._directory / "log").open("ab")
+        log = self.log.open("ab")
         self._process = subprocess.Popen(
             [*command, *self._options], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
@@ -90,7 +97,7 @@ class ValkeyCluster:
                 "--cluster-port",
                 str(bus_port),
             )
-            for number, (port, bus_port) in enumerate(_free_ports(3))
+            for number, (port, bus_port) in enumerate(free_ports(3))
         ]
         self._bus_ports = [int(server._options[-1]) for server in self.servers]
 
@@ -121,9 +128,30 @@ class ValkeyCluster:
         place = [first <= slot <= last for first, last in _THIRDS].index(True)
         return self.servers[place]
 
+    def move_slot(self, slot: int, source: ValkeyServer, target: ValkeyServer) -> None:
+        """Give a slot, and its keys, to another master, as `redis-cli --cluster reshard` does."""
+        ids = {server.port: server.command("CLUSTER MYID").decode() for server in self.servers}
+        target.command("CLUSTER SETSLOT", slot, "IMPORTING", ids[source.port])
+        source.command("CLUSTER SETSLOT", slot, "MIGRATING", ids[target.port])
+        while keys := source.command("CLUSTER GETKEYSINSLOT", slot, 100):
+            source.command("MIGRATE", "127.0.0.1", target.port, "", 0, 2000, "KEYS", *keys)
+        for server in (target, source, *self.servers):
+            server.command("CLUSTER SETSLOT", slot, "NODE", ids[target.port])
+
     def stop(self) -> None:
         for server in self.servers:
             server.kill()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    """One for the tests of a module, which leave it whole."""
+    found = ValkeyCluster(tmp_path_factory.mktemp("valkey"))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
 
 
 def until(condition: Any, bound_s: float = WAIT_S) -> None:
@@ -158,7 +186,7 @@ def _is_whole(server: ValkeyServer) -> bool:
     )
 
 
-def _free_ports(count: int) -> list[tuple[int, int]]:
+def free_ports(count: int) -> list[tuple[int, int]]:
     """Pairs of ports of 127.0.0.1 that nobody listens on just now."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2 * count)]
     ports = [probe.getsockname()[1] for probe in probes]

@@ -7,7 +7,7 @@ down; here a dead master costs its own slots only (ADR 0014).
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Connection, Redis
 from redis.backoff import ExponentialWithJitterBackoff
@@ -27,6 +27,10 @@ _SILENCE_S: Final = 8.0
 
 class _Unsubscribed(RedisError):
     """The server ended a subscription: its slot has moved."""
+
+
+class _Silent(RedisError):
+    """Nothing came for `_SILENCE_S`."""
 
 
 class MasterLink:
@@ -106,7 +110,7 @@ class MasterLink:
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command("PING", check_health=False)
-                await connection.read_response(timeout=_SILENCE_S)
+                await _read(connection)
                 failures = 0
                 await self._converse(connection)
             except (RedisError, OSError) as error:
@@ -148,7 +152,7 @@ class MasterLink:
 
     async def _listen(self, connection: Connection) -> None:
         while True:
-            answer = await connection.read_response(timeout=_SILENCE_S)
+            answer = await _read(connection)
             if not isinstance(answer, list):
                 continue
             if answer[0] == b"smessage":
@@ -221,3 +225,10 @@ class MasterLink:
         self._queue.clear()
         self._queued_bytes = 0
         self._queued.clear()
+
+
+async def _read(connection: Connection) -> Any:
+    answer = await connection.read_response(timeout=_SILENCE_S)
+    if answer is None:  # the library's way to say that the time is over
+        raise _Silent
+    return answer

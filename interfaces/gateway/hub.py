@@ -154,7 +154,7 @@ class LiveHub:
         self._inboxes.setdefault(listener, inbox)
 
     def tell(self, conversation_id: str, frame: bytes, sender: Listener | None) -> None:
-        """A passing thing, such as typing, to all but its sender; None: it is on another gateway."""
+        """A passing thing, such as typing, to all but its sender; None: it is elsewhere."""
         for subscription, listener in self._subscriptions.get(conversation_id, {}).items():
             if listener is not sender:
                 subscription.other(frame)

@@ -1,4 +1,4 @@
-"""Two hubs on one bus: what passes between gateways of one machine."""
+"""Two hubs on one bus, of one machine or of two: what passes between gateways."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from application.ports.live_bus import LiveBus
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.ipc.mesh import MeshBus
+from infrastructure.valkey.bus import ValkeyBus
 from interfaces.gateway.hub import LiveHub
 from interfaces.gateway.subscription import Subscription
 from tests.interfaces.gateway.test_hub import Listener
@@ -18,10 +20,10 @@ from tests.interfaces.gateway.world import World
 class Gateway:
     """One process's hub, as far as a test sees it."""
 
-    def __init__(self, world: World, directory: Path) -> None:
+    def __init__(self, world: World, directory: Path, bus: LiveBus) -> None:
         views: Any = world.views
         feed = LogReader(directory / "log")
-        self.bus = MeshBus(directory / "run")
+        self.bus = bus
         self.hub = LiveHub(feed, views, world.authenticator, self.bus)
 
     def listener(self) -> Listener:
@@ -32,19 +34,40 @@ def presence_of(listener: Listener) -> list[bool]:
     return [frame["online"] for frame in listener.frames if frame["type"] == "presence"]
 
 
-@pytest.fixture
+@pytest.fixture(params=["one machine", "a cluster"])
 async def gateways(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[tuple[Gateway, Gateway]]:
     monkeypatch.setattr("interfaces.gateway.presence.SWEEP_S", 0.1)
     monkeypatch.setattr("interfaces.gateway.presence.RECHECK_S", 0.3)
-    one, two = Gateway(world, tmp_path), Gateway(world, tmp_path)
+    buses: list[LiveBus]
+    if request.param == "one machine":
+        buses, peers = [MeshBus(tmp_path / "run") for _ in range(2)], 1
+    else:
+        url = request.getfixturevalue("cluster").url
+        buses, peers = [ValkeyBus(url) for _ in range(2)], 3
+    one, two = [Gateway(world, tmp_path, bus) for bus in buses]
     await one.hub.open()
     await two.hub.open()
-    await world.until(lambda: one.bus.stats.connected == two.bus.stats.connected == 1)
+    await world.until(lambda: all(bus.stats.connected == peers for bus in buses))
     yield one, two
     await one.hub.close()
     await two.hub.close()
+
+
+async def until_heard(world: World, one: Gateway, sender: Listener, far: Listener) -> None:
+    """A subscription on a cluster takes a moment."""
+
+    def heard() -> bool:
+        one.hub.tell("c", b'{"type":"probe"}', sender)
+        return bool(far.raw)
+
+    await world.until(heard)
+    await asyncio.sleep(0.2)
+    far.raw.clear()
 
 
 async def test_typing_reaches_the_other_gateways_subscribers_once(
@@ -54,6 +77,8 @@ async def test_typing_reaches_the_other_gateways_subscribers_once(
     sender, near, far = one.listener(), one.listener(), two.listener()
     for listener in (sender, near, far):
         listener.subscribe("c", staff=False)
+    await until_heard(world, one, sender, far)
+    near.raw.clear()
     for number in range(3):
         one.hub.tell("c", b'{"type":"typing","n":%d}' % number, sender)
     await world.until(lambda: len(far.raw) >= 3)
