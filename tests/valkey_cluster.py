@@ -29,6 +29,7 @@ class ValkeyServer:
 
     def __init__(self, directory: Path, port: int, *options: str) -> None:
         self.port = port
+        self.tls_port = 0
         self._directory = directory
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,8 +51,8 @@ class ValkeyServer:
         log.close()
         return self
 
-    def client(self) -> "Redis":
-        return Redis(host="127.0.0.1", port=self.port, socket_timeout=2)
+    def client(self, **options: Any) -> "Redis":
+        return Redis(host="127.0.0.1", port=self.port, socket_timeout=2, **options)
 
     def command(self, *words: Any) -> Any:
         """One command on a connection of its own."""

@@ -15,6 +15,8 @@ from tests.tools import require
 from tests.valkey_cluster import ValkeyServer, free_ports
 from tests.valkey_cluster import until as wait_until
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
@@ -29,22 +31,31 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]) -> Iterator[str]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
+) -> Iterator[ValkeyServer]:
     key, public = certificate
     ((plain, port),) = free_ports(1)
-    server = ValkeyServer(
+    found = ValkeyServer(
         tmp_path_factory.mktemp("one"),
         plain,
         *("--tls-port", str(port), "--tls-auth-clients", "no"),
         *("--tls-key-file", str(key), "--tls-cert-file", str(public)),
         *("--tls-ca-cert-file", str(public), "--requirepass", "hush:/@word"),
     )
-    server.start()
+    found.tls_port = port
+    found.start()
     try:
-        wait_until(lambda: b"Ready to accept" in server.log.read_bytes())
-        yield f"rediss://:hush%3A%2F%40word@127.0.0.1:{port}?ssl_ca_certs={public}"
+        wait_until(lambda: b"Ready to accept" in found.log.read_bytes())
+        yield found
     finally:
-        server.kill()
+        found.kill()
+
+
+@pytest.fixture
+def url(server: ValkeyServer, certificate: tuple[Path, Path]) -> str:
+    _, public = certificate
+    return f"rediss://:hush%3A%2F%40word@127.0.0.1:{server.tls_port}?ssl_ca_certs={public}"
 
 
 async def test_one_server_with_tls_and_a_password_is_enough(url: str) -> None:
@@ -60,6 +71,32 @@ async def test_one_server_with_tls_and_a_password_is_enough(url: str) -> None:
     finally:
         await one.close()
         await two.close()
+
+
+async def test_the_rights_that_the_how_to_names_are_enough(
+    server: ValkeyServer, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs/howto/several-machines.md").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("ACL SETUSER")]
+    with server.client(password="hush:/@word") as admin:
+        admin.execute_command(*line.split())  # type: ignore[no-untyped-call]
+    address = f"redis://kefu:password@127.0.0.1:{server.port}"
+    one, two, ear, topic = ValkeyBus(address), ValkeyBus(address), Ear(), uuid4().hex
+    await one.open(Ear())
+    await two.open(ear)
+    try:
+        two.subscribe(topic)
+        await reaches(one, ear, topic)
+        one.arrived(topic)
+        await until(lambda: is_online(two, topic, 1))
+        two.unsubscribe(topic)
+        one.left(topic)
+        await until(lambda: is_online(two, topic, 0))
+    finally:
+        await one.close()
+        await two.close()
+    with server.client(password="hush:/@word") as admin:
+        assert admin.keys("kefu:presence:*:*") == []  # taken back by `close`
 
 
 @pytest.mark.parametrize("fault", ["a wrong password", "an unknown certificate"])
