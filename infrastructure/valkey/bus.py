@@ -19,11 +19,10 @@ from redis.exceptions import RedisError
 from application.local_bus import SubjectCounts
 from application.ports.live_bus import MAX_PAYLOAD_BYTES, LiveBusReceiver, LiveBusStats
 from infrastructure.valkey.bounded_log import BoundedLog
-from infrastructure.valkey.link import BACKOFF, MasterLink
+from infrastructure.valkey.link import BACKOFF, MasterLink, channel_of
 from infrastructure.valkey.presence import PresenceTable
 from infrastructure.valkey.topology import Address, Topology, discover, seeds, slot_of
 
-_PREFIX: Final = b"kefu:live:"
 _SENDER_BYTES: Final = 16
 _TIMEOUT_S: Final = 2.0
 _REFRESH_S: Final = 30.0
@@ -52,8 +51,8 @@ class ValkeyBus:
         self.here = self._subjects.here
         self._topology = Topology(())
         self._links: dict[Address, MasterLink] = {}
-        self._homeless: set[bytes] = set()
-        """Channels of slots that nobody holds."""
+        self._homeless: set[str] = set()
+        """Topics of slots that nobody holds."""
         self._trouble = asyncio.Event()
         self._receiver: LiveBusReceiver | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,27 +81,25 @@ class ValkeyBus:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """As `LiveBus.publish`."""
-        channel = _PREFIX + topic.encode()
+        channel = channel_of(topic)
         link = self._link(channel) if len(payload) <= MAX_PAYLOAD_BYTES else None
         if link is None or not link.publish(channel, self.gateway.bytes + payload):
             self.stats.dropped += 1
 
     def subscribe(self, topic: str) -> None:
         """As `LiveBus.subscribe`."""
-        channel = _PREFIX + topic.encode()
-        link = self._link(channel)
+        link = self._link(channel_of(topic))
         if link is None:
-            self._homeless.add(channel)
-        elif channel not in link.topics:
-            link.subscribe(channel)
+            self._homeless.add(topic)
+        elif topic not in link.topics:
+            link.subscribe(topic)
 
     def unsubscribe(self, topic: str) -> None:
         """As `LiveBus.unsubscribe`."""
-        channel = _PREFIX + topic.encode()
-        self._homeless.discard(channel)
-        link = self._link(channel)
-        if link is not None and channel in link.topics:
-            link.unsubscribe(channel)
+        self._homeless.discard(topic)
+        link = self._link(channel_of(topic))
+        if link is not None and topic in link.topics:
+            link.unsubscribe(topic)
 
     def arrived(self, subject_id: str) -> int:
         """As `LiveBus.arrived`."""
@@ -118,11 +115,14 @@ class ValkeyBus:
         """As `LiveBus.online`."""
         return await self._presence.online(subject_ids)
 
-    def _received(self, channel: bytes, data: bytes) -> None:
+    def _received(self, topic: str, data: bytes) -> None:
         if data[:_SENDER_BYTES] == self.gateway.bytes or self._receiver is None:
             return
         self.stats.received += 1
-        self._receiver.received(channel[len(_PREFIX) :].decode(), data[_SENDER_BYTES:])
+        self._receiver.received(topic, data[_SENDER_BYTES:])
+
+    def _connected(self, link: MasterLink) -> None:
+        self._presence.connected(link.client)
 
     # Who holds what.
 
@@ -176,18 +176,19 @@ class ValkeyBus:
                 address,
                 self._client(address),
                 self._received,
+                self._connected,
                 self._trouble.set,
                 self.stats,
                 self._log,
             )
         homeless, self._homeless = self._homeless, set()
         for link in list(self._links.values()):
-            for channel in list(link.topics):
-                if self._link(channel) is not link:
-                    link.unsubscribe(channel)
-                    homeless.add(channel)
-        for channel in homeless:
-            self.subscribe(channel[len(_PREFIX) :].decode())
+            for topic in list(link.topics):
+                if self._link(channel_of(topic)) is not link:
+                    link.unsubscribe(topic)
+                    homeless.add(topic)
+        for topic in homeless:
+            self.subscribe(topic)
         for address in self._links.keys() - topology.masters:
             self._spawn(self._links.pop(address).close())
         self.stats.peers = len(self._links)

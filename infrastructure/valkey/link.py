@@ -25,6 +25,19 @@ _SILENCE_S: Final = 8.0
 """A server that answers no ping for so long is gone."""
 
 
+_PREFIX: Final = b"kefu:live:"
+
+
+def channel_of(topic: str) -> bytes:
+    """The channel of a topic."""
+    return _PREFIX + topic.encode()
+
+
+def topic_of(channel: bytes) -> str:
+    """The topic of a channel."""
+    return channel[len(_PREFIX) :].decode()
+
+
 class _Unsubscribed(RedisError):
     """The server ended a subscription: its slot has moved."""
 
@@ -40,7 +53,8 @@ class MasterLink:
         self,
         address: Address,
         client: Redis,
-        on_message: Callable[[bytes, bytes], None],
+        on_message: Callable[[str, bytes], None],
+        on_connected: Callable[["MasterLink"], None],
         on_trouble: Callable[[], None],
         stats: LiveBusStats,
         log: BoundedLog,
@@ -48,16 +62,17 @@ class MasterLink:
         self.address = address
         self.client = client
         self.connected = False
-        self.topics: set[bytes] = set()
-        """Channels that are, or will be, subscribed."""
+        self.topics: set[str] = set()
+        """That are, or will be, subscribed; no copies, for there may be a hundred thousand."""
         self._on_message = on_message
+        self._on_connected = on_connected
         self._on_trouble = on_trouble
         self._stats = stats
         self._log = log
-        self._changes: dict[bytes, bool] = {}
-        """What the server was not told yet; only the newest wish of a channel counts."""
+        self._changes: dict[str, bool] = {}
+        """What the server was not told yet; only the newest wish of a topic counts."""
         self._changed = asyncio.Event()
-        self._leaving: dict[bytes, int] = {}
+        self._leaving: dict[str, int] = {}
         """Unsubscriptions that the server has not confirmed yet."""
         self._queue: deque[tuple[bytes, bytes]] = deque()
         self._queued_bytes = 0
@@ -67,15 +82,15 @@ class MasterLink:
             asyncio.create_task(self._publish_forever()),
         ]
 
-    def subscribe(self, channel: bytes) -> None:
+    def subscribe(self, topic: str) -> None:
         """From now on, or from when the server is there."""
-        self.topics.add(channel)
-        self._change(channel, True)
+        self.topics.add(topic)
+        self._change(topic, True)
 
-    def unsubscribe(self, channel: bytes) -> None:
+    def unsubscribe(self, topic: str) -> None:
         """No more."""
-        self.topics.discard(channel)
-        self._change(channel, False)
+        self.topics.discard(topic)
+        self._change(topic, False)
 
     def publish(self, channel: bytes, payload: bytes) -> bool:
         """Queue it; False: the server is down or too slow."""
@@ -95,9 +110,9 @@ class MasterLink:
         self._drop_queue()
         await self.client.aclose()
 
-    def _change(self, channel: bytes, wanted: bool) -> None:
+    def _change(self, topic: str, wanted: bool) -> None:
         if self.connected:
-            self._changes[channel] = wanted
+            self._changes[topic] = wanted
             self._changed.set()
 
     # Subscriptions.
@@ -131,6 +146,7 @@ class MasterLink:
         self._leaving.clear()
         self._changes = dict.fromkeys(self.topics, True)
         self._changed.set()
+        self._on_connected(self)
         halves = [
             asyncio.create_task(self._listen(connection)),
             asyncio.create_task(self._tell_changes(connection)),
@@ -156,15 +172,15 @@ class MasterLink:
             if not isinstance(answer, list):
                 continue
             if answer[0] == b"smessage":
-                self._on_message(answer[1], answer[2])
-            elif answer[0] == b"sunsubscribe":
-                self._unsubscribed(answer[1])
+                self._on_message(topic_of(answer[1]), answer[2])
+            elif answer[0] == b"sunsubscribe" and answer[1] is not None:
+                self._unsubscribed(topic_of(answer[1]))
 
-    def _unsubscribed(self, channel: bytes) -> None:
-        waiting = self._leaving.pop(channel, 0)
+    def _unsubscribed(self, topic: str) -> None:
+        waiting = self._leaving.pop(topic, 0)
         if waiting > 1:
-            self._leaving[channel] = waiting - 1
-        elif not waiting and channel in self.topics:
+            self._leaving[topic] = waiting - 1
+        elif not waiting and topic in self.topics:
             raise _Unsubscribed
 
     async def _tell_changes(self, connection: Connection) -> None:
@@ -179,11 +195,12 @@ class MasterLink:
             while self._changes:
                 commands: list[tuple[str, bytes]] = []
                 while self._changes and len(commands) < _MAX_BATCH:
-                    channel, wanted = self._changes.popitem()
+                    topic, wanted = self._changes.popitem()
                     if not wanted:
-                        self._leaving[channel] = self._leaving.get(channel, 0) + 1
+                        self._leaving[topic] = self._leaving.get(topic, 0) + 1
                     # One channel a command: those of one command must be of one slot.
-                    commands.append(("SSUBSCRIBE" if wanted else "SUNSUBSCRIBE", channel))
+                    name = "SSUBSCRIBE" if wanted else "SUNSUBSCRIBE"
+                    commands.append((name, channel_of(topic)))
                 packed = connection.pack_commands(commands)
                 await connection.send_packed_command(packed, check_health=False)
 

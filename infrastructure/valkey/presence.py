@@ -58,6 +58,13 @@ class PresenceTable:
             self._stale.add(_bucket(subject_id))
         self._wake.set()
 
+    def connected(self, client: Redis) -> None:
+        """A master is there, perhaps with nothing: its buckets are written anew at once."""
+        mine = {b for b in self._used if self._client_for(_gateways_key(b)) is client}
+        self._stale |= mine
+        if self._stale:
+            self._wake.set()
+
     async def run(self) -> None:
         """Write changes, collected for a moment, and renew, until cancelled."""
         loop = asyncio.get_running_loop()
