@@ -21,6 +21,7 @@ from application.ports.live_bus import MAX_PAYLOAD_BYTES, LiveBusReceiver, LiveB
 from infrastructure.valkey.bounded_log import BoundedLog
 from infrastructure.valkey.link import BACKOFF, MasterLink, channel_of
 from infrastructure.valkey.presence import PresenceTable
+from infrastructure.valkey.tasks import end
 from infrastructure.valkey.topology import Address, Topology, discover, seeds, slot_of
 
 _SENDER_BYTES: Final = 16
@@ -68,10 +69,7 @@ class ValkeyBus:
 
     async def close(self) -> None:
         """As `LiveBus.close`."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks, again_s=2.0)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TIMEOUT_S):
                 await self._presence.withdraw()

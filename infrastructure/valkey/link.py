@@ -15,6 +15,7 @@ from redis.exceptions import MovedError, RedisError
 
 from application.ports.live_bus import LiveBusStats
 from infrastructure.valkey.bounded_log import BoundedLog
+from infrastructure.valkey.tasks import end
 from infrastructure.valkey.topology import Address
 
 BACKOFF: Final = ExponentialWithJitterBackoff(cap=5.0, base=0.2)
@@ -104,9 +105,7 @@ class MasterLink:
 
     async def close(self) -> None:
         """Stop and disconnect."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks, again_s=2.0)
         self._drop_queue()
         await self.client.aclose()
 
@@ -156,9 +155,7 @@ class MasterLink:
             for half in done:
                 half.result()
         finally:
-            for half in halves:
-                half.cancel()
-            await asyncio.gather(*halves, return_exceptions=True)
+            await end(halves, again_s=0.2)
 
     def _went_down(self) -> None:
         if self.connected:
