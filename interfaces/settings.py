@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from domain.errors import InvalidInput
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
 from interfaces.limit_settings import LIMIT_SETTINGS, LimitSettings
 from interfaces.setting import Setting, Value
+from interfaces.settings_urls import check_archive, check_cluster
 
 _MAX_SOCKET_PATH: Final = 103
 """unix(7): an address holds 107 bytes, and 103 on macOS."""
@@ -279,11 +279,8 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")
-    cluster = urlsplit(settings.cluster_url or "redis://-")
-    hosts = cluster.netloc.rpartition("@")[2].split(",")
-    if cluster.scheme not in ("redis", "rediss") or not all(map(_is_host, hosts)):
-        raise InvalidInput("KEFU_CLUSTER_URL must be redis:// or rediss:// with host:port,...")
-    _check_archive(settings)
+    check_archive(settings.archive_url, settings.archive_s3_endpoint)
+    check_cluster(settings.cluster_url)
     check_connection_settings(
         gateways=settings.gateways,
         trusted_proxies=settings.trusted_proxies,
@@ -291,25 +288,3 @@ def _check(settings: Settings) -> None:
         allowed_origins=settings.allowed_origins,
         tls=(settings.tls_certificate, settings.tls_key),
     )
-
-
-def _is_host(text: str) -> bool:
-    try:
-        parts = urlsplit(f"//{text}")
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _check_archive(settings: Settings) -> None:
-    """Messages don't repeat the URLs: somebody may have put a password into one."""
-    url = urlsplit(settings.archive_url or "file:///")
-    is_file = url.scheme == "file" and not url.netloc and url.path.startswith("/")
-    is_bucket = url.scheme == "s3" and url.netloc and "@" not in url.netloc
-    if not is_file and not is_bucket:
-        raise InvalidInput(
-            "KEFU_ARCHIVE_URL must be file:///path or s3://bucket/prefix, without credentials."
-        )
-    endpoint = urlsplit(settings.archive_s3_endpoint or "https://-")
-    if endpoint.scheme not in ("http", "https") or not endpoint.netloc or "@" in endpoint.netloc:
-        raise InvalidInput("KEFU_ARCHIVE_S3_ENDPOINT must be an http(s) URL without credentials.")
