@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from domain.errors import InvalidInput
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
 from interfaces.limit_settings import LIMIT_SETTINGS, LimitSettings
 from interfaces.setting import Setting, Value
+from interfaces.settings_urls import check_archive, check_cluster
 
 _MAX_SOCKET_PATH: Final = 103
 """unix(7): an address holds 107 bytes, and 103 on macOS."""
@@ -33,6 +33,13 @@ SETTINGS: Final = (
         "KEFU_ADMIN_PASSWORD",
         None,
         "First administrator's password; unset: a one-time password is printed at first start.",
+    ),
+    Setting(
+        "cluster_url",
+        "KEFU_CLUSTER_URL",
+        None,
+        "Valkey or Redis between several machines, `redis://user:password@host:port,host:port`, "
+        "`rediss://` for TLS; unset: one machine.",
     ),
     Setting("kafka_bootstrap", "KEFU_KAFKA_BOOTSTRAP", None, "Reserved for the Kafka mirror."),
     Setting("log_level", "KEFU_LOG_LEVEL", "info", "debug, info, warning or error."),
@@ -129,6 +136,7 @@ class Settings(LimitSettings, frozen=True, kw_only=True):
     database_url: str | None
     admin_email: str
     admin_password: str | None
+    cluster_url: str | None
     kafka_bootstrap: str | None
     log_level: str
     queue_limit: int
@@ -271,7 +279,8 @@ def _check(settings: Settings) -> None:
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")
-    _check_archive(settings)
+    check_archive(settings.archive_url, settings.archive_s3_endpoint)
+    check_cluster(settings.cluster_url)
     check_connection_settings(
         gateways=settings.gateways,
         trusted_proxies=settings.trusted_proxies,
@@ -279,17 +288,3 @@ def _check(settings: Settings) -> None:
         allowed_origins=settings.allowed_origins,
         tls=(settings.tls_certificate, settings.tls_key),
     )
-
-
-def _check_archive(settings: Settings) -> None:
-    """Messages don't repeat the URLs: somebody may have put a password into one."""
-    url = urlsplit(settings.archive_url or "file:///")
-    is_file = url.scheme == "file" and not url.netloc and url.path.startswith("/")
-    is_bucket = url.scheme == "s3" and url.netloc and "@" not in url.netloc
-    if not is_file and not is_bucket:
-        raise InvalidInput(
-            "KEFU_ARCHIVE_URL must be file:///path or s3://bucket/prefix, without credentials."
-        )
-    endpoint = urlsplit(settings.archive_s3_endpoint or "https://-")
-    if endpoint.scheme not in ("http", "https") or not endpoint.netloc or "@" in endpoint.netloc:
-        raise InvalidInput("KEFU_ARCHIVE_S3_ENDPOINT must be an http(s) URL without credentials.")

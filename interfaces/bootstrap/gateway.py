@@ -14,6 +14,7 @@ from infrastructure.telemetry import collectors
 from infrastructure.telemetry.metrics_socket import MetricsServer
 from interfaces.authentication import Authenticator
 from interfaces.bootstrap.clients import clock, core_client
+from interfaces.bootstrap.live_bus import live_bus
 from interfaces.bootstrap.views import views
 from interfaces.gateway.addresses import AllowedOrigins
 from interfaces.gateway.hub import LiveHub
@@ -37,7 +38,7 @@ def gateway_parts(settings: Settings) -> GatewayParts:
     """Everything that connections need; opened and closed by the role."""
     core, postgres = core_client(settings), views(settings)
     authenticator = Authenticator(core, clock())
-    hub = LiveHub(LogReader(settings.log_dir), postgres, authenticator)
+    hub = LiveHub(LogReader(settings.log_dir), postgres, authenticator, live_bus(settings))
     origins = AllowedOrigins(settings.allowed_origins)
     services = _Services(hub, core, postgres, clock(), authenticator, origins)
 

@@ -6,6 +6,7 @@ from infrastructure.eventlog.scrubber import read_state
 from infrastructure.system.private_files import read_or_make_secret
 from infrastructure.telemetry.metrics_socket import gather
 from interfaces.bootstrap.clients import clock, core_client, ids
+from interfaces.bootstrap.live_bus import live_bus
 from interfaces.bootstrap.passwords import password_hasher
 from interfaces.bootstrap.views import views
 from interfaces.gateway.hub import LiveHub
@@ -19,7 +20,7 @@ def web_dependencies(settings: Settings) -> WebDependencies:
     core, postgres = core_client(settings), views(settings)
     authenticator = Authenticator(core, clock())
     live = LogReader(settings.log_dir)
-    hub = LiveHub(live, postgres, authenticator)
+    hub = LiveHub(live, postgres, authenticator, live_bus(settings))
     return WebDependencies(
         settings=settings,
         core=core,

@@ -119,6 +119,7 @@ class Connection:
         """Not set while there is much to write, and replays must wait; None: that never was."""
         self._inbox: Inbox | None = None
         self._hub.join(self)
+        self._hub.presence.arrived(principal.actor)
         self._expiry = self._watch_expiry(principal.expires_us, services.clock)
 
     @property
@@ -172,6 +173,7 @@ class Connection:
         for conversation_id in list(self._subscriptions):
             self._unfollow(conversation_id)
         self._hub.leave(self)
+        self._hub.presence.left(self._session.principal.actor)
 
     def _has_room(self) -> bool:
         return self._room is None or self._room.is_set()
@@ -216,7 +218,7 @@ class Connection:
         )
         self._subscriptions[effect.conversation_id] = subscription
         upto = self._hub.subscribe(subscription, self)
-        task = asyncio.create_task(self._replay(subscription, upto))
+        task = asyncio.create_task(self._replay(subscription, upto, effect.presence))
         self._replays[subscription] = task
         task.add_done_callback(lambda _: self._replays.pop(subscription, None))
 
@@ -228,11 +230,12 @@ class Connection:
             if replay is not None and replay is not asyncio.current_task():
                 replay.cancel()
 
-    async def _replay(self, subscription: Subscription, upto: int) -> None:
+    async def _replay(self, subscription: Subscription, upto: int, presence: bool) -> None:
         views, id = self._views, subscription.conversation_id
         try:
             await views.wait_for(upto, _VIEWS_WAIT_S)
-            if self._session.staff and await views.conversation(id) is None:
+            conversation = await views.conversation(id) if self._session.staff else None
+            if self._session.staff and conversation is None:
                 raise ConversationNotFound(id)
             while True:
                 rows = await views.messages(
@@ -259,6 +262,8 @@ class Connection:
         self.emit(
             frames.encode({"type": "subscribed", "conversation_id": id, "last_seq": last_seq})
         )
+        if presence and conversation is not None:
+            self._hub.presence.watch(subscription, conversation.contact.id)
 
     def _watch_expiry(self, expires_us: int | None, clock: Clock) -> asyncio.TimerHandle | None:
         if expires_us is None:

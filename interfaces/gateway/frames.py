@@ -25,6 +25,8 @@ class Subscribe(_Frame, frozen=True, tag="subscribe"):
 
     conversation_id: str
     after_seq: int = 0
+    presence: bool = False
+    """For agents: `presence` frames too, whether the visitor is online."""
 
 
 class Unsubscribe(_Frame, frozen=True, tag="unsubscribe"):

@@ -12,7 +12,9 @@ import structlog
 
 from application import codec
 from application.codec import Envelope
+from application.local_bus import LocalBus
 from application.ports.event_store import EventFeed, RecordedEvent
+from application.ports.live_bus import LiveBus
 from application.ports.views import Views
 from domain.access.events import TokenRevoked
 from domain.agent.events import AgentDeactivated, AgentRoleChanged
@@ -22,6 +24,7 @@ from domain.message.events import MessageEdited, MessageRecalled, MessageSent
 from interfaces import shapes
 from interfaces.gateway import frames
 from interfaces.gateway.inbox import Inbox
+from interfaces.gateway.presence import OFFLINE, ONLINE, Presence
 from interfaces.gateway.subscription import Subscription
 
 _log = structlog.get_logger(__name__)
@@ -69,8 +72,12 @@ class LiveStats:
 class LiveHub:
     """Subscriptions of one process, and the log's end."""
 
-    def __init__(self, feed: EventFeed, views: Views, identities: Forgetful) -> None:
+    def __init__(
+        self, feed: EventFeed, views: Views, identities: Forgetful, bus: LiveBus | None = None
+    ) -> None:
         self.stats = LiveStats()
+        self.bus: LiveBus = LocalBus() if bus is None else bus
+        self.presence = Presence(self.bus)
         self.views = views
         self.position = 0
         """Everything up to here was told to whoever was subscribed then."""
@@ -91,6 +98,8 @@ class LiveHub:
         loop.add_reader(self._feed.fileno(), self._readable)
         self._tick()
         self._spawn(self._tell_inbox_forever())
+        await self.bus.open(self)
+        self._spawn(self.presence.run())
 
     async def close(self) -> None:
         """Stop; connections are closed by the server."""
@@ -100,6 +109,7 @@ class LiveHub:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.bus.close()
         self._feed.close()
 
     def lag(self) -> int:
@@ -125,6 +135,7 @@ class LiveHub:
             The position up to which the replay must reach.
         """
         self._subscriptions[subscription.conversation_id][subscription] = listener
+        self.bus.subscribe(subscription.conversation_id)
         return self.position
 
     def unsubscribe(self, subscription: Subscription) -> None:
@@ -134,16 +145,28 @@ class LiveHub:
             found.pop(subscription, None)
             if not found:
                 del self._subscriptions[subscription.conversation_id]
+                self.bus.unsubscribe(subscription.conversation_id)
+            if subscription.staff:
+                self.presence.unwatch(subscription)
 
     def subscribe_inbox(self, inbox: Inbox, listener: Listener) -> None:
         """Tell the listener about changes of the conversation list."""
         self._inboxes.setdefault(listener, inbox)
 
-    def tell(self, conversation_id: str, frame: bytes, sender: Listener) -> None:
-        """A passing thing, such as typing, to all subscribers but its sender."""
+    def tell(self, conversation_id: str, frame: bytes, sender: Listener | None) -> None:
+        """A passing thing, such as typing, to all but its sender; None: it is elsewhere."""
         for subscription, listener in self._subscriptions.get(conversation_id, {}).items():
             if listener is not sender:
                 subscription.other(frame)
+        if sender is not None:
+            self.bus.publish(conversation_id, frame)
+
+    def received(self, topic: str, payload: bytes) -> None:
+        """As `LiveBusReceiver.received`: a frame, or a change of the visitor's presence."""
+        if payload in (ONLINE, OFFLINE):
+            self.presence.changed(topic, online=payload == ONLINE)
+        else:
+            self.tell(topic, payload, None)
 
     # Following the log.
 

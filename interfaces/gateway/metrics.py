@@ -10,21 +10,29 @@ from interfaces.gateway.server import Gateway
 
 
 def hub_families(hub: LiveHub, process: str) -> Iterable[Metric]:
-    """Connections and the live cursor.
+    """Connections, the live cursor, and what passes between processes.
 
     Args:
         hub: Of this process.
         process: `web`, or `gateway-1` and so on.
     """
-    stats = hub.stats
+    stats, bus = hub.stats, hub.bus.stats
     labels = ["process"]
-    gauge = GaugeMetricFamily("kefu_connections", "Open WebSockets.", labels=labels)
-    gauge.add_metric([process], stats.connections)
-    yield gauge
+    for name, text, value in (
+        ("kefu_connections", "Open WebSockets.", stats.connections),
+        ("kefu_live_bus_peers", "Servers or processes known.", bus.peers),
+        ("kefu_live_bus_connected", "Of those, connected.", bus.connected),
+    ):
+        gauge = GaugeMetricFamily(name, text, labels=labels)
+        gauge.add_metric([process], value)
+        yield gauge
     for name, text, value in (
         ("kefu_connections_opened", "WebSockets.", stats.opened),
         ("kefu_ws_frames_in", "Frames from clients.", stats.frames_in),
         ("kefu_ws_frames_out", "Frames to clients.", stats.frames_out),
+        ("kefu_live_bus_published", "Payloads sent.", bus.published),
+        ("kefu_live_bus_received", "Payloads received.", bus.received),
+        ("kefu_live_bus_dropped", "Payloads not sent.", bus.dropped),
     ):
         counter = CounterMetricFamily(name, text, labels=labels)
         counter.add_metric([process], value)

@@ -44,6 +44,7 @@ class Follow(NamedTuple):
 
     conversation_id: str
     after_seq: int
+    presence: bool = False
 
 
 class Unfollow(NamedTuple):
@@ -127,8 +128,8 @@ class Session:
                 return self._send(frame)
             case frames.Ping(ref=ref):
                 return [Reply(frames.encode({"type": "pong", "ref": ref}))]
-            case frames.Subscribe(conversation_id=conversation_id, after_seq=after_seq):
-                return self._subscribe(conversation_id, after_seq)
+            case frames.Subscribe():
+                return self._subscribe(frame.conversation_id, frame.after_seq, frame.presence)
             case frames.Unsubscribe(conversation_id=conversation_id):
                 self.following.pop(conversation_id, None)
                 return [Unfollow(conversation_id)]
@@ -151,14 +152,16 @@ class Session:
         command = SendMessage(frame.conversation_id, frame.ref, frame.content, frame.private)
         return [Execute(command, frame.ref)]
 
-    def _subscribe(self, conversation_id: str, after_seq: int) -> list[Effect]:
+    def _subscribe(self, conversation_id: str, after_seq: int, presence: bool) -> list[Effect]:
         self._require_sight(conversation_id)
+        if presence and not self.staff:
+            raise Forbidden
         if not 0 <= after_seq <= frames.MAX_INT:
             raise InvalidInput("after_seq must be 0 or a seq.", "after_seq")
         if conversation_id not in self.following and len(self.following) >= MAX_SUBSCRIPTIONS:
             raise InvalidInput(f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
         self.following[conversation_id] = None
-        return [Follow(conversation_id, after_seq)]
+        return [Follow(conversation_id, after_seq, presence)]
 
     def _typing(self, conversation_id: str, *, on: bool) -> list[Effect]:
         self._require_sight(conversation_id)

@@ -284,8 +284,8 @@ def whole_session(world: World) -> dict[str, list[Any]]:
         me.send("subscribe_inbox")
         me.until("error", code="forbidden")
         agent.send("unsubscribe", conversation_id=id)
-        agent.send("subscribe", conversation_id=id)
-        agent.until("subscribed")
+        agent.send("subscribe", conversation_id=id, presence=True)
+        agent.until("presence", online=True)
     return said
 
 

@@ -26,14 +26,14 @@ class Client:
     def send(self, type: str, **fields: Any) -> None:
         self.connection.send(json.dumps({"type": type, **fields}))
 
-    def receive(self) -> dict[str, Any]:
-        frame: dict[str, Any] = json.loads(self.connection.recv(WAIT_S))
+    def receive(self, bound_s: float = WAIT_S) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self.connection.recv(bound_s))
         return frame
 
-    def until(self, type: str, **fields: Any) -> dict[str, Any]:
+    def until(self, type: str, *, bound_s: float = WAIT_S, **fields: Any) -> dict[str, Any]:
         """The next frame of a type with these fields; others are passed over."""
         while True:
-            frame = self.receive()
+            frame = self.receive(bound_s)
             if frame["type"] == type and fields.items() <= frame.items():
                 return frame
 

@@ -31,6 +31,10 @@ from interfaces.workers.supervisor import ROLES, _environment
         ("KEFU_ALLOWED_ORIGINS", "shop.example"),
         ("KEFU_TLS_CERTIFICATE", "cert.pem"),  # and no key
         ("KEFU_TLS_KEY", "key.pem"),
+        ("KEFU_CLUSTER_URL", "http://valkey:6379"),
+        ("KEFU_CLUSTER_URL", "redis://"),
+        ("KEFU_CLUSTER_URL", "redis://a:6379,"),
+        ("KEFU_CLUSTER_URL", "redis://user:hush@a:http"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_its_variables_name(variable: str, value: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.interfaces.gateway.world import World, world_in
+from tests.valkey_cluster import cluster as cluster
 
 
 @pytest.fixture(params=["uvicorn", "gateway"])

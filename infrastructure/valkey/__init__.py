@@ -1,0 +1,1 @@
+"""Valkey or Redis: passing things between gateways of several machines (ADR 0014)."""
