@@ -13,6 +13,7 @@ from infrastructure.ipc.mesh import MeshBus
 from infrastructure.valkey.bus import ValkeyBus
 from interfaces.gateway.hub import LiveHub
 from interfaces.gateway.subscription import Subscription
+from tests.contracts.live_bus import is_online, until
 from tests.interfaces.gateway.test_hub import Listener
 from tests.interfaces.gateway.world import World
 
@@ -96,6 +97,7 @@ async def test_a_visitor_on_another_gateway_is_online(
     agent = one.listener()
     subscription = agent.subscribe(visitor.conversation_id, staff=True)
     two.hub.presence.arrived(visitor.actor)
+    await until(lambda: is_online(one.bus, visitor.actor.id, 1))
     one.hub.presence.watch(subscription, visitor.actor.id)
     await world.until(lambda: presence_of(agent) == [True])
     # A second one elsewhere that goes is no change.
@@ -115,6 +117,7 @@ async def test_the_visitors_of_a_gateway_that_was_cut_off_are_found_gone(
     agent = one.listener()
     subscription = agent.subscribe(visitor.conversation_id, staff=True)
     two.hub.presence.arrived(visitor.actor)
+    await until(lambda: is_online(one.bus, visitor.actor.id, 1))
     one.hub.presence.watch(subscription, visitor.actor.id)
     await world.until(lambda: presence_of(agent) == [True])
     await two.bus.close()  # it tells nobody that its visitors have gone
