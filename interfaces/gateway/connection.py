@@ -100,6 +100,7 @@ class Connection:
         "_subscriptions",
         "_views",
         "_wire",
+        "staff",
         "subject_id",
         "token_id",
     )
@@ -112,6 +113,7 @@ class Connection:
         self._core = services.core
         self._views = services.views
         self._session = Session(principal)
+        self.staff = self._session.staff
         self._ended = False
         self._subscriptions: dict[str, Subscription] = {}
         self._replays: dict[Subscription, asyncio.Task[None]] = {}
@@ -121,11 +123,6 @@ class Connection:
         self._hub.join(self)
         self._hub.presence.arrived(principal.actor)
         self._expiry = self._watch_expiry(principal.expires_us, services.clock)
-
-    @property
-    def staff(self) -> bool:
-        """It is an agent's."""
-        return self._session.staff
 
     def receive(self, text: str) -> None:
         """A text message from the client."""

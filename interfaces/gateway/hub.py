@@ -5,7 +5,7 @@ conversation list) is collected for a moment and read together.
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Any, Final, Protocol
 
 import structlog
@@ -24,6 +24,7 @@ from domain.message.events import MessageEdited, MessageRecalled, MessageSent
 from interfaces import shapes
 from interfaces.gateway import frames
 from interfaces.gateway.inbox import Inbox
+from interfaces.gateway.live_stats import LiveStats
 from interfaces.gateway.presence import OFFLINE, ONLINE, Presence
 from interfaces.gateway.subscription import Subscription
 
@@ -56,17 +57,6 @@ class Forgetful(Protocol):
     def forget(self, id: str) -> None: ...
 
     def forget_subject(self, subject_id: str) -> None: ...
-
-
-class LiveStats:
-    """Plain numbers that a metrics collector reads."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.opened = 0
-        self.frames_in = 0
-        self.frames_out = 0
-        self.errors: Counter[str] = Counter()
 
 
 class LiveHub:
@@ -182,7 +172,7 @@ class LiveHub:
         if self._pumping:
             return
         try:
-            events = self._feed.read(self.position, _SLICE)
+            events, upto = self._read()
         except InfrastructureError as error:
             _log.error("hub.log_unreadable", error=error.detail)
             return
@@ -192,9 +182,19 @@ class LiveHub:
             except InfrastructureError as error:
                 _log.error("hub.event_skipped", position=recorded.position, error=error.detail)
             self.position = recorded.position
-        if len(events) == _SLICE:
+        self.position = upto
+        if upto < self._feed.durable_position():
             self._pumping = True
             asyncio.get_running_loop().call_soon(self._pump_on)
+
+    def _read(self) -> tuple[list[RecordedEvent], int]:
+        """What comes next, and up to where that is all: with nobody to tell, only what ends
+        sessions. The web role behind gateways is there all day.
+        """
+        if self._listeners:
+            events = self._feed.read(self.position, _SLICE)
+            return events, events[-1].position if events else self.position
+        return self._feed.read_matching(self.position, _SLICE, categories=("token", "agent"))
 
     def _pump_on(self) -> None:
         self._pumping = False

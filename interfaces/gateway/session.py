@@ -77,10 +77,12 @@ Effect = Reply | Execute | Follow | Unfollow | FollowInbox | Tell | Close
 class Session:
     """What one authenticated connection may do and is told."""
 
-    __slots__ = ("_cursors", "_in_flight", "_moving", "following", "principal")
+    __slots__ = ("_cursors", "_in_flight", "_moving", "following", "principal", "staff")
 
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
+        self.staff = principal.actor.kind is ActorKind.AGENT
+        """Sees private notes and every conversation."""
         self.following: dict[str, None] = {}
         """Conversations. A dictionary: an empty set has three times its size, a million times."""
         self._in_flight = 0
@@ -88,11 +90,6 @@ class Session:
         """Cursors whose command is under way."""
         self._cursors: dict[tuple[type, str], int] = {}
         """Newer places of those cursors; only the newest is sent on."""
-
-    @property
-    def staff(self) -> bool:
-        """Sees private notes and every conversation."""
-        return self.principal.actor.kind is ActorKind.AGENT
 
     def receive(self, text: str) -> list[Effect]:
         """A text frame from the client."""
