@@ -133,6 +133,8 @@ class WebSocket:
 
     def _rare(self, client: Client, event: protocol.Event) -> None:
         limits, now = self._around.limits, self._around.loop.now
+        if self._closing and not isinstance(event, protocol.Closed):
+            return
         match event:
             case protocol.Ping(payload=payload):
                 if (why := limits.control(client.id, now)) is not None:
