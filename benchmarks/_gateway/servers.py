@@ -14,10 +14,10 @@ from typing import Any
 import uvloop
 
 from interfaces.gateway import protocol
-from interfaces.gateway.epoll import Client
+from interfaces.gateway.client import Client
 from interfaces.gateway.handshake import Handshake, Offer
 from interfaces.gateway.server import Gateway
-from interfaces.gateway.websocket import MAX_FRAME_BYTES
+from interfaces.gateway.session import MAX_FRAME_BYTES
 from interfaces.settings import load
 from interfaces.workers import garbage
 from interfaces.workers.gateway import listen

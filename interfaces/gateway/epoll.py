@@ -2,7 +2,7 @@
 
 asyncio sees one descriptor, the epoll's. A connection costs this loop a `Client` and an entry in a
 dictionary; asyncio's transports cost 9 to 30 KB each (shared/knowledge/gateway.md). Descriptors are
-used again by the kernel at once, so nothing outside this file holds one: a `Client` that was
+used again by the kernel at once, so only this file and `client.py` hold one: a `Client` that was
 closed stays closed. Linux only, as `select.epoll` is.
 """
 
@@ -13,7 +13,9 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
+
+from interfaces.gateway.client import Client, Handler
 
 _READ_BYTES: Final = 64 * 1024
 _MAX_EVENTS: Final = 1_024
@@ -23,136 +25,9 @@ _BUSY_BELOW_S: Final = 0.002
 """Rounds that come closer than this are put together: see `EpollLoop._ready`."""
 _FEW_EVENTS: Final = 64
 _NAP_S: Final = 0.0005
-_DRAINED_BYTES: Final = 64 * 1024
-"""Queued in one round; a handler is told when it has gone, as it may have waited for that."""
 _IN: Final = select.EPOLLIN
 _OUT: Final = select.EPOLLOUT
 _ENDED: Final = select.EPOLLHUP | select.EPOLLERR
-
-
-class Handler(Protocol):
-    """What becomes of a connection's bytes. May be replaced while the connection lives."""
-
-    def received(self, client: "Client", data: bytes) -> None:
-        """Bytes came."""
-
-    def drained(self, client: "Client") -> None:
-        """Everything that was queued has been given to the kernel."""
-
-    def lost(self, client: "Client") -> None:
-        """The connection is gone, whoever ended it; called once."""
-
-
-class Client:
-    """One connection. Not safe for several threads."""
-
-    __slots__ = ("_loop", "_output", "_queued", "_unsent", "deaf", "fd", "handler", "id")
-
-    def __init__(self, loop: "EpollLoop", fd: int, id: int, handler: Handler) -> None:
-        self.fd = fd
-        """-1: closed."""
-        self.id = id
-        """Of this connection; never given again."""
-        self.handler = handler
-        self.deaf = False
-        """Nothing is read from it."""
-        self._loop = loop
-        self._output: list[bytes] | None = None
-        """Queued in this round."""
-        self._queued = 0
-        self._unsent: bytes | None = None
-        """What the kernel did not take."""
-
-    def queue(self, head: bytes, body: bytes = b"") -> int:
-        """Send at the end of the round, together with what else comes until then.
-
-        Returns:
-            Bytes that the kernel has not taken yet.
-        """
-        output = self._output
-        if output is None:
-            if self.fd < 0:
-                return 0
-            self._output = [head, body]
-            self._loop.dirty(self)
-        else:
-            output += (head, body)
-        self._queued += len(head) + len(body)
-        unsent = self._unsent
-        return self._queued if unsent is None else self._queued + len(unsent)
-
-    def flush(self) -> None:
-        """Give the kernel what is queued."""
-        output, self._output = self._output, None
-        queued, self._queued = self._queued, 0
-        if output is None or self.fd < 0:
-            return
-        data = b"".join(output)
-        if self._unsent is not None:
-            self._unsent += data
-            return
-        try:
-            sent = os.write(self.fd, data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.abort()
-            return
-        self._loop.stats.bytes_out += sent
-        if sent < len(data):
-            self._unsent = data[sent:]
-            self._loop.watch(self)
-        elif queued > _DRAINED_BYTES:
-            self.handler.drained(self)
-
-    @property
-    def blocked(self) -> bool:
-        """The kernel did not take everything."""
-        return self._unsent is not None
-
-    def listen(self, *, on: bool) -> None:
-        """Whether to read; what it sends meanwhile waits in the kernel."""
-        self.deaf = not on
-        if self.fd >= 0:
-            self._loop.watch(self)
-
-    def close(self) -> None:
-        """Give the kernel what is queued, as far as it takes it, and close."""
-        self.flush()
-        self.abort()
-
-    def abort(self) -> None:
-        """Close at once."""
-        if self.fd >= 0:
-            self._output = self._unsent = None
-            self._loop.forget(self)
-            self.handler.lost(self)
-
-    def detach(self) -> socket.socket:
-        """The connection as a socket; this client is closed, and its handler not told."""
-        fd = self.fd
-        self._loop.forget(self, close=False)
-        return socket.socket(fileno=fd)
-
-    def writable(self) -> None:
-        """The kernel takes more."""
-        unsent = self._unsent
-        if unsent is None:
-            return
-        try:
-            sent = os.write(self.fd, unsent)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.abort()
-            return
-        self._loop.stats.bytes_out += sent
-        if sent < len(unsent):
-            self._unsent = unsent[sent:]
-            return
-        self._unsent = None
-        self._loop.watch(self)
-        self.handler.drained(self)
 
 
 class LoopStats:
@@ -163,7 +38,6 @@ class LoopStats:
         self.rounds = 0
         self.naps = 0
         self.bytes_in = 0
-        self.bytes_out = 0
 
 
 Accept = Callable[[Client, Any], bool]
@@ -181,6 +55,7 @@ class EpollLoop:
 
     def __init__(self, accept: Accept, handler: Handler) -> None:
         self.stats = LoopStats()
+        self.bytes_out = 0
         self.clients: dict[int, Client] = {}
         """By id."""
         self._by_fd: list[Client | None] = []

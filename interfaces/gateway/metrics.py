@@ -56,7 +56,7 @@ def gateway_families(gateway: Gateway, process: str) -> Iterable[Metric]:
         ("kefu_gateway_rounds", "Rounds of the epoll loop.", loop.rounds),
         ("kefu_gateway_naps", "Rounds that waited a moment for more.", loop.naps),
         ("kefu_gateway_bytes_in", "Bytes of WebSockets read.", loop.bytes_in),
-        ("kefu_gateway_bytes_out", "Bytes of WebSockets written.", loop.bytes_out),
+        ("kefu_gateway_bytes_out", "Bytes of WebSockets written.", gateway.loop.bytes_out),
         ("kefu_gateway_relayed", "Connections passed to the web role.", relay.relayed),
         ("kefu_gateway_relay_failed", "Connections the web role did not take.", relay.failed),
         ("kefu_gateway_pings", "Keepalive pings.", gateway.keepalive.stats.pings),

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import structlog
 
+from interfaces.gateway.client import Client
 from interfaces.gateway.client_keys import network_key
 from interfaces.gateway.connection import Services
-from interfaces.gateway.epoll import Client, EpollLoop
+from interfaces.gateway.epoll import EpollLoop
 from interfaces.gateway.handshake import PATH, Handshake, Offer
 from interfaces.gateway.keepalive import Keepalive, Policy
 from interfaces.gateway.limits import Limits

@@ -17,6 +17,11 @@ MAX_IN_FLIGHT: Final = 256
 """Sends under way on one connection; beyond it `busy`."""
 MAX_SUBSCRIPTIONS: Final = 500
 
+MAX_FRAME_BYTES: Final = 64 * 1024
+"""Contract: a longer message is closed with 1009."""
+
+CLOSE_GOING_AWAY: Final = 1012
+"""Service restart, in the IANA registry of close codes: come back in a moment."""
 CLOSE_UNSUPPORTED: Final = 1003
 """RFC 6455 section 7.4.1: data of a type that it can't accept (a binary frame)."""
 CLOSE_INVALID: Final = 1007

@@ -13,11 +13,8 @@ from typing import Any, Final, cast
 from interfaces.gateway import protocol
 from interfaces.gateway.connection import ROOM_BYTES, Connection, Services
 from interfaces.gateway.handshake import Answer, Handshake, Offer
+from interfaces.gateway.session import CLOSE_GOING_AWAY, MAX_FRAME_BYTES
 
-MAX_FRAME_BYTES: Final = 64 * 1024
-"""Contract: a longer message is closed with 1009."""
-_CLOSE_GOING_AWAY: Final = 1012
-"""Service restart, in the IANA registry of close codes: come back in a moment."""
 _CLOSE_S: Final = 2.0
 _KEEPALIVE_S: Final = 20.0
 
@@ -83,7 +80,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     def shutdown(self) -> None:
         if self._connection is not None:
-            self._connection.end(_CLOSE_GOING_AWAY, "kefu restarts; come back in a moment")
+            self._connection.end(CLOSE_GOING_AWAY, "kefu restarts; come back in a moment")
         else:
             self._transport.close()
 

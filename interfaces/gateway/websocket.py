@@ -5,16 +5,14 @@ import socket
 from typing import Final, Protocol
 
 from interfaces.gateway import protocol, tcp_info
+from interfaces.gateway.client import Client
 from interfaces.gateway.connection import Connection, Services
-from interfaces.gateway.epoll import Client, EpollLoop
+from interfaces.gateway.epoll import EpollLoop
 from interfaces.gateway.handshake import Answer
 from interfaces.gateway.keepalive import Keepalive
 from interfaces.gateway.limits import Limits, Refusal
+from interfaces.gateway.session import CLOSE_GOING_AWAY, MAX_FRAME_BYTES
 
-MAX_FRAME_BYTES: Final = 64 * 1024
-"""Contract: a longer message is closed with 1009."""
-CLOSE_GOING_AWAY: Final = 1012
-"""Service restart, in the IANA registry of close codes: come back in a moment."""
 _CLOSE_S: Final = 2.0
 
 
