@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,22 +89,34 @@ def _client(number: int, connections: int) -> None:
         began = time.perf_counter()
         due: dict[int, float] = {}
         times: list[float] = []
+        lost: Counter[str] = Counter()
         order = list(held)
         sent = 0
-        while len(times) < len(held):
+        while len(times) + lost.total() < len(order):
             now = time.perf_counter()
-            if now - began > len(held) / rate + _WAIT_S:
+            if now - began > len(order) / rate + _WAIT_S:
                 break
             while sent < len(order) and sent < (now - began) * rate:
-                held[order[sent]].send(frame)
-                due[order[sent]] = began + sent / rate
+                fd = order[sent]
+                if fd in held:
+                    held[fd].send(frame)
+                    due[fd] = began + sent / rate
                 sent += 1
             for fd, _ in poller.poll(0.002, 1024):
-                got = held[fd].recv(4096)
-                if len(got) != echo:
-                    raise ConnectionError(f"{len(got)} bytes came back")
-                times.append(time.perf_counter() - due.pop(fd))
-        print(json.dumps([round(one * 1e6) for one in times]), flush=True)
+                try:
+                    got = held[fd].recv(4096)
+                except OSError as error:
+                    got, why = b"", error.strerror or str(error)
+                else:
+                    why = f"{len(got)} bytes came back"
+                if len(got) == echo and fd in due:
+                    times.append(time.perf_counter() - due.pop(fd))
+                else:
+                    poller.unregister(fd)
+                    held.pop(fd).close()
+                    lost[why] += 1
+        answer = {"times": [round(one * 1e6) for one in times], "lost": lost}
+        print(json.dumps(answer), flush=True)
 
 
 def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
@@ -147,9 +160,12 @@ def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
             client.stdin.write(f"{each}\n")
             client.stdin.flush()
         times: list[float] = []
+        lost: Counter[str] = Counter()
         for client in clients:
             assert client.stdout is not None
-            times += json.loads(client.stdout.readline())
+            found = json.loads(client.stdout.readline())
+            times += found["times"]
+            lost.update(found["lost"])
         held = sum(_held(pid) for pid in pids)
     finally:
         for one in (*clients, *servers):
@@ -158,6 +174,7 @@ def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
         "connections": connections,
         "held": held,
         "heartbeats_back": len(times),
+        "lost": dict(lost),
         "heartbeats_per_s": rate,
         "p50_ms": round(percentile(times, 0.5) / 1000, 2),
         "p99_ms": round(percentile(times, 0.99) / 1000, 2),
