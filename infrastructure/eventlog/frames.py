@@ -172,8 +172,8 @@ def find_frame(
     last = None
     while low < end:
         data = os.pread(fd, format.FRAME_HEADER_BYTES, low)
-        if last is not None and not any(data):
-            break  # a full segment that has not been cut yet
+        if last is not None and (not any(data) or data.startswith(format.FOOTER_MAGIC)):
+            break  # a full segment that has not been cut yet, or was sealed since it was opened
         try:
             header = format.decode_frame_header(data, 0)
             _check_position(header, base_position)

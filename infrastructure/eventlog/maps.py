@@ -8,6 +8,7 @@ from typing import Final
 from infrastructure.eventlog import format
 from infrastructure.eventlog.errors import CorruptFrame, CorruptLog
 from infrastructure.eventlog.frames import BadFrame, walk
+from infrastructure.eventlog.sealing import replace_file
 from infrastructure.eventlog.segment import list_segments, read_footer, read_header
 from infrastructure.eventlog.segment_map import BadMap, MapBuilder, SegmentMap
 
@@ -136,10 +137,7 @@ class MapKeeper:
             return
         target = map_path(self._directory, int(path.stem))
         target.parent.mkdir(mode=0o700, exist_ok=True)
-        temporary = target.with_suffix(".new")
-        # Not flushed: it carries a checksum, and what a crash leaves of it is made anew.
-        temporary.write_bytes(frames.encode(uuid, footer.content_end, footer.last_position + 1))
-        temporary.rename(target)
+        replace_file(target, frames.encode(uuid, footer.content_end, footer.last_position + 1))
 
     def _read(self, path: Path, uuid: bytes, end: int) -> MapBuilder | None:
         """All frames of a segment; None: the log is closing."""

@@ -209,3 +209,30 @@ def test_types_beyond_the_63_that_have_a_bit_are_found_all_the_same(tmp_path: Pa
         passes = found.passing(lambda name: True, (b"c%d" % wanted,))
         assert [n for n in range(found.frames) if passes(n)] == passing
     assert found.place(70) == (end, 71)
+
+
+def test_a_segment_that_was_sealed_since_it_was_opened_is_searched_up_to_its_footer(
+    tmp_path: Path,
+) -> None:
+    directory = tmp_path / "log"
+    with EventLog.open(directory, max_segment_bytes=2_000) as log:
+
+        def append(number: int) -> None:
+            event = NewEvent("message.sent.v1", b"%d" % number, b"{}")
+            log.append_sync([[StreamAppend("message-1", ANY_VERSION, [event])]])
+
+        append(0)
+        reader = LogReader(directory)
+        assert len(reader.read(0, 10)) == 1  # it has the segment open, and not sealed
+        number = 0
+        while not mapped(directory):
+            append(number := number + 1)
+        log.close()
+    shutil.rmtree(directory / MAPS_DIRECTORY)
+    last = read_footer(list_segments(directory)[0].path).last_position
+    (event,) = reader.read(last - 1, 1)
+    assert event.position == last
+    assert reader.position_at(event.recorded_us) >= last
+    for position in range(1, last + 1):
+        assert [e.position for e in reader.read(position - 1, 1)] == [position]
+    reader.close()
