@@ -15,7 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
+import structlog
+
 from interfaces.gateway.client import Client, Handler
+
+_log = structlog.get_logger(__name__)
 
 _READ_BYTES: Final = 64 * 1024
 _MAX_EVENTS: Final = 1_024
@@ -181,7 +185,11 @@ class EpollLoop:
                     data = b""
                 if data:
                     stats.bytes_in += len(data)
-                    client.handler.received(client, data)
+                    try:
+                        client.handler.received(client, data)
+                    except Exception:  # noqa: BLE001 - a bug that one meets must not stop the others
+                        _log.exception("gateway.client_failed")
+                        client.abort()
                 else:
                     client.abort()
             elif event & _ENDED:

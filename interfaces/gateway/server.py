@@ -203,6 +203,8 @@ class Gateway:
 
     def _sweep(self) -> None:
         """Ask who is there, close who is not, and who takes too long with what it says."""
+        # First: whatever happens to one client, the others are still looked after.
+        self._sweeper = self._asyncio.call_later(_SWEEP_S, self._sweep)
         now, clients = time.monotonic(), self.loop.clients
         pings, dead = self.keepalive.due(now)
         for id in pings:
@@ -220,7 +222,6 @@ class Gateway:
             else:
                 status = HTTPStatus(why.status)
                 self._answer(client, _BARE.format(f"{status.value} {status.phrase}").encode())
-        self._sweeper = self._asyncio.call_later(_SWEEP_S, self._sweep)
 
 
 class _Head:

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from interfaces.gateway.connection import Connection
 from interfaces.gateway.limits import Deadlines, Refusal
-from tests.interfaces.gateway.world import World, hear, tell, world_in
+from tests.interfaces.gateway.world import World, close_code, hear, tell, world_in
 
 
 @pytest.fixture
@@ -129,3 +130,25 @@ async def test_a_client_that_goes_during_its_handshake_leaves_nothing_behind(
     assert behind.gateway is not None
     clients = behind.gateway.loop.clients
     await behind.until(lambda: not clients and behind.hub.stats.connections == 0)
+
+
+async def test_a_bug_that_one_client_meets_ends_that_client_only(
+    behind: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await behind.visitor(), await behind.visitor()
+    receive = Connection.receive
+
+    def failing(self: Connection, text: str) -> None:
+        if "poison" in text:
+            raise RuntimeError("a bug")
+        receive(self, text)
+
+    monkeypatch.setattr(Connection, "receive", failing)
+    async with one.connect() as hit, other.connect() as spared:
+        await tell(hit, type="ping", ref="poison")
+        await tell(spared, type="ping", ref="1")
+        assert (await hear(spared))["type"] == "pong"
+        assert await close_code(hit) == 1006  # closed without a word
+        await tell(spared, type="ping", ref="2")
+        assert (await hear(spared))["ref"] == "2"
+    await behind.until(lambda: behind.hub.stats.connections == 0)
