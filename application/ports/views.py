@@ -4,7 +4,8 @@ Rows are what a client may see of a conversation and its messages; times are mic
 1970 UTC. The views may be behind the log; `Views.wait_for` lets a reader see its own writes.
 """
 
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -115,6 +116,14 @@ class ConversationFilter(msgspec.Struct, frozen=True):
     """Words in messages, or in the contact's name, email or identifier."""
 
 
+class WantedPage(NamedTuple):
+    """The messages of a conversation that a reader has not seen."""
+
+    conversation_id: str
+    after_seq: int
+    include_private: bool
+
+
 class Page(msgspec.Struct, Generic[T], frozen=True):
     """Part of a list."""
 
@@ -158,6 +167,14 @@ class Views(Protocol):
         Args:
             after_seq: the first `limit` after it.
             before_seq: the last `limit` before it; with neither: the first `limit` of all.
+        """
+        ...
+
+    async def message_pages(
+        self, wanted: Sequence[WantedPage], limit: int
+    ) -> list[list[MessageRow]]:
+        """For each of those wanted, in their order: its first `limit` messages, in ascending `seq`;
+        none where there is no such conversation.
         """
         ...
 

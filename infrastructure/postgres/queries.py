@@ -17,6 +17,15 @@ MESSAGE: Final = (
 )
 _MESSAGE_WIDTH: Final = 12
 
+MESSAGE_PAGES: Final = (
+    f"SELECT wanted.number, {MESSAGE.replace('m.', 'p.')} FROM unnest(%(numbers)s::int[],"
+    " %(ids)s::text[], %(after)s::int[], %(private)s::bool[])"
+    " AS wanted (number, id, after_seq, private) CROSS JOIN LATERAL ("
+    f"SELECT {MESSAGE} FROM kefu.messages m WHERE m.conversation_id = wanted.id"
+    " AND m.seq > wanted.after_seq AND (wanted.private OR NOT m.private)"
+    " ORDER BY m.seq LIMIT %(limit)s) p ORDER BY wanted.number, p.seq"
+)
+
 CONVERSATION: Final = (
     "SELECT c.id, c.status, c.assignee_id, c.last_seq, c.created_us, c.updated_us, c.priority,"
     " c.labels, c.snoozed_until_us, c.identity_verified, c.unread_count, c.agent_read_seq,"

@@ -15,10 +15,12 @@ from application.ports.views import (
     ConversationRow,
     MessageRow,
     Page,
+    WantedPage,
 )
 from domain.actors import Role, Scope
 from domain.errors import InvalidInput, Unavailable
 from infrastructure.postgres import queries, search
+from infrastructure.postgres.position_waiters import PositionWaiters
 
 _TIMEOUT_S: Final = 2.0
 _STATEMENT_TIMEOUT_MS: Final = 5_000
@@ -46,9 +48,7 @@ class PostgresViews:
             },
             check=AsyncConnectionPool.check_connection,
         )
-        self._position = 0
-        self._moved = asyncio.Condition()
-        self._waiting = 0
+        self._waiters = PositionWaiters()
         self._poller: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -135,6 +135,28 @@ class PostgresViews:
         found = [message for row in rows if (message := queries.message(row)) is not None]
         return found[::-1] if backwards else found
 
+    async def message_pages(
+        self, wanted: Sequence[WantedPage], limit: int
+    ) -> list[list[MessageRow]]:
+        """As `Views.message_pages`."""
+        pages: list[list[MessageRow]] = [[] for _ in wanted]
+        sought = [(n, one) for n, one in enumerate(wanted) if _is_text(one.conversation_id)]
+        rows = await self._fetch(
+            queries.MESSAGE_PAGES,
+            {
+                "numbers": [number for number, _ in sought],
+                "ids": [one.conversation_id for _, one in sought],
+                "after": [_int4(one.after_seq) for _, one in sought],
+                "private": [one.include_private for _, one in sought],
+                "limit": limit,
+            },
+        )
+        for number, *row in rows:
+            message = queries.message(row)
+            if message is not None:
+                pages[number].append(message)
+        return pages
+
     async def contacts(self, q: str | None, limit: int, cursor: str | None) -> Page[ContactRow]:
         """As `Views.contacts`."""
         where: list[str] = []
@@ -190,20 +212,17 @@ class PostgresViews:
 
     async def wait_for(self, position: int, timeout_s: float) -> None:
         """As `Views.wait_for`; all waiters share one poller."""
-        if position <= self._position:
+        waiters = self._waiters
+        if position <= waiters.position:
             return
-        self._waiting += 1
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll(), name="views-position")
         try:
-            async with asyncio.timeout(timeout_s), self._moved:
-                await self._moved.wait_for(lambda: self._position >= position)
+            await waiters.wait(position, timeout_s)
         except TimeoutError:
             raise Unavailable(
-                f"The views are at position {self._position}, not yet at {position}."
+                f"The views are at position {waiters.position}, not yet at {position}."
             ) from None
-        finally:
-            self._waiting -= 1
 
     async def snoozed_due(self, now_us: int, limit: int) -> list[str]:
         """As `Views.snoozed_due`."""
@@ -215,17 +234,13 @@ class PostgresViews:
         return [row[0] for row in rows]
 
     async def _poll(self) -> None:
-        while self._waiting:
+        while self._waiters:
             try:
-                position = await self.position()
+                self._waiters.moved(await self.position())
             except Unavailable:
                 await asyncio.sleep(0.1)
+                self._waiters.moved(self._waiters.position)
                 continue
-            if position != self._position:
-                # A rebuild may switch to a schema that is a few events behind.
-                async with self._moved:
-                    self._position = position
-                    self._moved.notify_all()
             await asyncio.sleep(_POLL_S)
 
     async def _fetch(self, query: str, values: Sequence[Any] | dict[str, Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from application.ports.core import Receipt, Request
 from application.ports.system import Clock
-from application.ports.views import Views
+from application.ports.views import Views, WantedPage
 from application.queries.core import Principal
 from domain.errors import ConversationNotFound, KefuError
 from interfaces.authentication import Authenticator
@@ -37,7 +37,6 @@ MAX_OUTPUT_BYTES: Final = 1024 * 1024
 """That may wait for a client; beyond it the connection is closed."""
 ROOM_BYTES: Final = 128 * 1024
 """A replay waits while more than this is to be written, so that it never counts as too slow."""
-_REPLAY_PAGE: Final = 200
 _VIEWS_WAIT_S: Final = 5.0
 _DAY_S: Final = 86_400
 
@@ -234,20 +233,15 @@ class Connection:
             conversation = await views.conversation(id) if self._session.staff else None
             if self._session.staff and conversation is None:
                 raise ConversationNotFound(id)
-            while True:
-                rows = await views.messages(
-                    id,
-                    after_seq=subscription.last_seq,
-                    limit=_REPLAY_PAGE,
-                    include_private=subscription.staff,
-                )
+            more = True
+            while more:
+                wanted = WantedPage(id, subscription.last_seq, subscription.staff)
+                rows, more = await self._hub.replays.page(wanted)
                 for row in rows:
                     if self._room is not None:
                         await self._room.wait()
                     frame = frames.encode({"type": "message", **message_shape(row)})
                     subscription.replayed(row.seq, frame)
-                if len(rows) < _REPLAY_PAGE:
-                    break
         except KefuError as error:
             if self._subscriptions.get(id) is subscription:
                 self._unfollow(id)

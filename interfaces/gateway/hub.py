@@ -26,6 +26,7 @@ from interfaces.gateway import frames
 from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.live_stats import LiveStats
 from interfaces.gateway.presence import OFFLINE, ONLINE, Presence
+from interfaces.gateway.replays import Replays
 from interfaces.gateway.subscription import Subscription
 
 _log = structlog.get_logger(__name__)
@@ -69,6 +70,7 @@ class LiveHub:
         self.bus: LiveBus = LocalBus() if bus is None else bus
         self.presence = Presence(self.bus)
         self.views = views
+        self.replays = Replays(views)
         self.position = 0
         """Everything up to here was told to whoever was subscribed then."""
         self._feed = feed

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from application.ports.views import ConversationFilter, ConversationRow, Views
+from application.ports.views import ConversationFilter, ConversationRow, Views, WantedPage
 from domain.actors import Role, Scope
 from domain.conversation import events as c
 from domain.conversation.conversation import Status
@@ -243,6 +243,37 @@ class ViewsContract:
         assert await seqs(before_seq=1) == []
         assert await seqs(before_seq=2**40) == [5, 6, 7]
         assert await seqs(after_seq=2**40) == []
+
+    async def test_the_missed_messages_of_several_conversations_are_read_at_once(
+        self, history: History, project: Callable[[], Awaitable[Views]]
+    ) -> None:
+        for id in ("c1", "c2"):
+            history.conversation(id)
+            for number in range(1, 4):
+                history.visitor_says(id, f"text {number}")
+            history.agent_says(id, "a note", private=True)
+        views = await project()
+        wanted = [
+            WantedPage("c2", 0, include_private=False),
+            WantedPage("none", 0, include_private=True),
+            WantedPage("c1", 2, include_private=True),
+            WantedPage("no text\x00", 0, include_private=True),
+            WantedPage("c2", 3, include_private=False),
+            WantedPage("c1", 2**40, include_private=True),
+            WantedPage("c2", 0, include_private=True),
+        ]
+        pages = await views.message_pages(wanted, 3)
+        assert [[row.seq for row in rows] for rows in pages] == [
+            [1, 2, 3],
+            [],
+            [3, 4],
+            [],
+            [],
+            [],
+            [1, 2, 3],
+        ]
+        assert {row.conversation_id for row in pages[0]} == {"c2"}
+        assert await views.message_pages([], 3) == []
 
     async def test_private_notes_are_left_out_for_visitors(
         self, history: History, project: Callable[[], Awaitable[Views]]

@@ -1,19 +1,24 @@
 """Clients that keep talking while processes die, and what must be true of their talk afterwards."""
 
 import asyncio
+import contextlib
 import itertools
 import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from tests.serving import Kefu
+from tests.serving import Kefu, wait_until
 
 _PAUSE_S = 0.1
 """Between two messages of one client, so that there is not more to check than was lost."""
 _RETRY_S = 0.25
+_RECOVERY_S = 30.0
+_SETTLE_S = 60.0
 _TRY_AGAIN = frozenset({"unavailable", "busy", "store-read-only", "index-rebuilding"})
 
 
@@ -29,6 +34,7 @@ class Talker:
     token: str
     conversation_id: str
     window: int
+    pause_s: float = _PAUSE_S
     acks: dict[str, dict[str, Any]] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
     """Refs of the messages that came live or by replay; the one with seq n at n - 1."""
@@ -84,7 +90,7 @@ class Talker:
                 ref = f"{next(self._refs):06}"
                 self._waiting[ref] = None
                 await self._send(socket, ref)
-            await asyncio.sleep(_PAUSE_S)
+            await asyncio.sleep(self.pause_s)
 
     async def _subscribe(self, socket: ClientConnection) -> None:
         await self._tell(socket, type="subscribe", after_seq=len(self.heard))
@@ -153,3 +159,45 @@ def _messages(kefu: Kefu, talker: Talker) -> list[dict[str, Any]]:
         rows += body["data"]
         if not body["meta"]["has_more"]:
             return rows
+
+
+@contextlib.asynccontextmanager
+async def conversation(
+    kefu: Kefu, number: int, *, pause_s: float = _PAUSE_S
+) -> AsyncIterator[list[Talker]]:
+    """Clients that talk while the body kills, then say no more; then everything is checked."""
+    sessions = [await asyncio.to_thread(kefu.visitor) for _ in range(number)]
+    talkers = [
+        Talker(kefu, session["token"], session["conversation_id"], 1 if at % 2 else 4, pause_s)
+        for at, session in enumerate(sessions)
+    ]
+    async with asyncio.TaskGroup() as group:
+        for talker in talkers:
+            group.create_task(talker.talk())
+        yield talkers
+        for talker in talkers:
+            talker.talking = False
+        await until(lambda: all(t.finished for t in talkers), _SETTLE_S, "everybody finished")
+    for talker in talkers:
+        await asyncio.to_thread(check, kefu, talker)
+    assert kefu.cli("log", "verify", check=False).returncode == 0
+
+
+async def until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    await asyncio.to_thread(wait_until, condition, timeout_s, what)
+
+
+async def kill_in_the_middle(
+    talkers: list[Talker], kill: Callable[[], Awaitable[None]], moment: random.Random
+) -> None:
+    """Kill while messages are under way, then wait until they get through again."""
+    await asyncio.sleep(moment.uniform(0.0, 0.3))
+    await kill()
+    before = acknowledged(talkers)
+    # Some more than were under way: acks of the time before may still be on the wire.
+    enough = before + 3 * len(talkers)
+    await until(lambda: acknowledged(talkers) > enough, _RECOVERY_S, "acks after the kill")
+
+
+def acknowledged(talkers: list[Talker]) -> int:
+    return sum(len(talker.acks) for talker in talkers)

@@ -1,12 +1,13 @@
 """`Views` folded in memory from the log's files, which a test can hold back or take down."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from application import codec
 from application.ports.event_store import EventFeed
-from application.ports.views import ContactSummary, ConversationRow, MessageRow
+from application.ports.views import ContactSummary, ConversationRow, MessageRow, WantedPage
 from domain.conversation.conversation import Status
 from domain.conversation.events import ConversationOpened, ConversationResolved, MessageAccepted
 from domain.errors import Unavailable
@@ -77,6 +78,19 @@ class MemoryViews:
         if self.page_gate is not None:
             await self.page_gate.wait()
         return page
+
+    async def message_pages(
+        self, wanted: Sequence[WantedPage], limit: int
+    ) -> list[list[MessageRow]]:
+        return [
+            await self.messages(
+                one.conversation_id,
+                after_seq=one.after_seq,
+                limit=limit,
+                include_private=one.include_private,
+            )
+            for one in wanted
+        ]
 
     def _require_up(self) -> int:
         if self.down:
