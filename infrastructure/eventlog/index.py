@@ -26,8 +26,8 @@ from infrastructure.eventlog.table import (
     Table,
     none_has,
     pack_entry,
-    write_table,
 )
+from infrastructure.eventlog.table_writing import write_table
 
 SUFFIX: Final = ".idx"
 _WAIT_AT: Final = 96

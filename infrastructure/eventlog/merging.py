@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from infrastructure.eventlog.table import Table, write_table
+from infrastructure.eventlog.table import Table
+from infrastructure.eventlog.table_writing import write_table
 
 FAN_OUT: Final = 8
 _SMALL: Final = 1 << 17

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from infrastructure.eventlog import index as indexes
 from infrastructure.eventlog import merging
 from infrastructure.eventlog.index import Checkpoint, Index, stream_key
-from infrastructure.eventlog.table import BadTable, Run, Table, pack_entry, write_table
+from infrastructure.eventlog.table import BadTable, Run, Table, pack_entry
+from infrastructure.eventlog.table_writing import write_table
 from tests.serving import wait_until
 
 UUID = bytes(range(16))
