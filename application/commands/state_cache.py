@@ -4,7 +4,6 @@ The log is the authority: an entry may always be dropped, and after any failed a
 because states may then hold events that never reached the disk.
 """
 
-from collections import OrderedDict
 from typing import Any, Final
 
 import msgspec
@@ -22,35 +21,46 @@ class CachedState(msgspec.Struct, frozen=True, gc=False):
 
 
 class StateCache:
-    """Least recently used states, bounded by category."""
+    """Recently used states, bounded by category.
+
+    Two generations: what is used is in the young one; when that is full, it becomes the old one,
+    and what was old and not used since is dropped. A look-up on the path of every command is then
+    one of a plain dictionary, with no order to keep.
+    """
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
-        self._capacity = capacity
-        self._by_category: dict[str, OrderedDict[str, CachedState]] = {}
+        self._capacity = max(1, capacity // 2)
+        """Of a generation."""
+        self._young: dict[str, dict[str, CachedState]] = {}
+        self._old: dict[str, dict[str, CachedState]] = {}
 
     def get(self, category: str, id: str) -> CachedState | None:
-        """The state, now the most recently used; None if it is not here."""
-        entries = self._by_category.get(category)
-        if entries is None:
+        """The state; None if it is not here."""
+        young = self._young.get(category)
+        if young is None:
             return None
-        found = entries.get(id)
-        if found is not None:
-            entries.move_to_end(id)
+        found = young.get(id)
+        if found is None:
+            found = self._old[category].get(id)
+            if found is not None:
+                self.put(category, id, found)
         return found
 
     def put(self, category: str, id: str, entry: CachedState) -> None:
-        """Keep a state; the least recently used of its category may go."""
-        entries = self._by_category.get(category)
-        if entries is None:
-            entries = self._by_category[category] = OrderedDict()
-        entries[id] = entry
-        entries.move_to_end(id)
-        if len(entries) > self._capacity:
-            entries.popitem(last=False)
+        """Keep a state; those of its category that were not used for long may go."""
+        young = self._young.get(category)
+        if young is None:
+            young = self._young[category] = {}
+            self._old[category] = {}
+        young[id] = entry
+        if len(young) >= self._capacity:
+            self._old[category], self._young[category] = young, {}
 
     def clear(self) -> None:
         """Forget everything, after a failure."""
-        self._by_category.clear()
+        self._young.clear()
+        self._old.clear()
 
     def __len__(self) -> int:
-        return sum(len(entries) for entries in self._by_category.values())
+        """Entries; one that was used again lately may count twice."""
+        return sum(len(entries) for part in (self._young, self._old) for entries in part.values())
