@@ -52,6 +52,14 @@ def _kernel_mb() -> float:
     return slab / 1000
 
 
+def _tcp_aborts() -> dict[str, int]:
+    """Why the kernel of this namespace gave connections up, and what it dropped (netstat(8))."""
+    names, numbers = Path("/proc/net/netstat").read_text().splitlines()[:2]
+    found = dict(zip(names.split()[1:], map(int, numbers.split()[1:]), strict=True))
+    wanted = ("TCPAbort", "TCPTimeouts", "TCPKeepAlive", "ListenDrops", "TCPBacklogDrop")
+    return {name: n for name, n in found.items() if name.startswith(wanted)}
+
+
 def _client(number: int, connections: int) -> None:
     """Holds connections; for each line on standard input, a heartbeat over all of them."""
     source = f"127.{1 + number // 60_000}.{number // 250 % 250}.{1 + number % 250}"
@@ -92,16 +100,27 @@ def _client(number: int, connections: int) -> None:
         lost: Counter[str] = Counter()
         order = list(held)
         sent = 0
+
+        def drop(fd: int, why: str, lost: Counter[str] = lost) -> None:
+            poller.unregister(fd)
+            held.pop(fd).close()
+            lost[why] += 1
+
         while len(times) + lost.total() < len(order):
             now = time.perf_counter()
             if now - began > len(order) / rate + _WAIT_S:
                 break
             while sent < len(order) and sent < (now - began) * rate:
                 fd = order[sent]
-                if fd in held:
-                    held[fd].send(frame)
-                    due[fd] = began + sent / rate
                 sent += 1
+                if fd not in held:
+                    continue
+                try:
+                    held[fd].send(frame)
+                except OSError as error:
+                    drop(fd, f"sending: {error.strerror or error}")
+                else:
+                    due[fd] = began + (sent - 1) / rate
             for fd, _ in poller.poll(0.002, 1024):
                 try:
                     got = held[fd].recv(4096)
@@ -112,9 +131,7 @@ def _client(number: int, connections: int) -> None:
                 if len(got) == echo and fd in due:
                     times.append(time.perf_counter() - due.pop(fd))
                 else:
-                    poller.unregister(fd)
-                    held.pop(fd).close()
-                    lost[why] += 1
+                    drop(fd, why)
         answer = {"times": [round(one * 1e6) for one in times], "lost": lost}
         print(json.dumps(answer), flush=True)
 
@@ -135,7 +152,7 @@ def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
             assert one.stdout is not None
             one.stdout.readline()
         pids = [one.pid for one in servers]
-        before, kernel_before = _memory(pids), _kernel_mb()
+        before, kernel_before, aborts_before = _memory(pids), _kernel_mb(), _tcp_aborts()
         began = time.perf_counter()
         left = connections
         for number in range(processes):
@@ -175,6 +192,7 @@ def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
         "held": held,
         "heartbeats_back": len(times),
         "lost": dict(lost),
+        "tcp_aborts": {k: n - aborts_before[k] for k, n in _tcp_aborts().items()},
         "heartbeats_per_s": rate,
         "p50_ms": round(percentile(times, 0.5) / 1000, 2),
         "p99_ms": round(percentile(times, 0.99) / 1000, 2),
