@@ -94,10 +94,15 @@ class LinkServer:
 
     async def close(self) -> None:
         """Stop, and end every connection."""
-        tasks = [*self._tasks, *((self._accepting,) if self._accepting else ())]
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait((self._accepting,))
+        await asyncio.sleep(0)  # a task that never began would not close its socket
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # for transports that were aborted
         if self._listener is not None:
             self._listener.close()
 
@@ -119,12 +124,12 @@ class LinkServer:
                 self._refused("too many")
                 accepted.close()
                 continue
+            self._shaking += 1
             task = asyncio.create_task(self._serve(accepted))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, accepted: socket.socket) -> None:
-        self._shaking += 1
         try:
             streams = await self._shake_hands(accepted)
         finally:
@@ -142,6 +147,9 @@ class LinkServer:
             writer.write(refuse(error.reason))
         except (InfrastructureError, msgspec.MsgspecError) as error:
             self._log.warning("link.ended", error=str(error))
+        except asyncio.CancelledError:  # the end of all
+            writer.transport.abort()
+            raise
         except (OSError, EOFError, asyncio.LimitOverrunError):
             return  # it has gone, or did not say in time and in bounds what it wants
         finally:
@@ -166,6 +174,9 @@ class LinkServer:
             self._refused(str(error))
             accepted.close()
             return None
+        except asyncio.CancelledError:
+            accepted.close()
+            raise
         transport.set_write_buffer_limits(high=_WAITING_BYTES)
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
