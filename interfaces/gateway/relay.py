@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 import structlog
@@ -17,6 +17,7 @@ from interfaces.problems import MEDIA_TYPE, problem
 
 _log = structlog.get_logger(__name__)
 
+_LAST_ANSWER_S: Final = 60.0
 Connect = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[Any, Any]]]
 """Connects a new protocol to the web role, as the loop's `create_unix_connection` does; raises
 OSError."""
@@ -121,7 +122,7 @@ class Relay:
 
     async def _begin(self, client: socket.socket, first: bytes) -> None:
         loop = asyncio.get_running_loop()
-        far = Pipe()
+        far = _Far()
         near = _Near(self, far, first)
         try:
             await self._connect(lambda: far)
@@ -140,6 +141,18 @@ class Relay:
         except OSError:
             far.hang_up()  # the client has gone
             client.close()
+
+
+class _Far(Pipe):
+    """The web role's end."""
+
+    def half_close(self) -> None:
+        # A client may say its last before it is answered. Over a link, where one direction can't
+        # end alone, the web role is not told, and the answer has some time.
+        if self._transport is None or self._transport.can_write_eof():
+            super().half_close()
+        else:
+            asyncio.get_running_loop().call_later(_LAST_ANSWER_S, self.hang_up)
 
 
 class _Near(Pipe):

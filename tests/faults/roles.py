@@ -34,10 +34,18 @@ class Roles:
 
     def kill(self, role: str) -> None:
         """SIGKILL, and start it again as soon as it is dead."""
+        self.end(role)
+        self.begin(role)
+
+    def end(self, role: str) -> None:
+        """SIGKILL."""
         process = self.processes[role]
         assert process.poll() is None, f"{role} ended by itself: {self._kefu.output()[-2000:]}"
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    def begin(self, role: str) -> None:
+        """Start it again."""
         self._start(role)
 
     def stop(self) -> None:
