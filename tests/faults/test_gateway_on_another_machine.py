@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests.certificates import Authority
 from tests.end_to_end.people import API
 from tests.end_to_end.test_main_job_websocket import client
-from tests.faults.remote import Machines, two_machines
+from tests.faults.remote import ORDER, Machines, two_machines
+from tests.faults.roles import url_of
 from tests.faults.talkers import acknowledged, conversation, kill_in_the_middle
-from tests.serving import wait_until
+from tests.serving import Kefu, free_port, running, wait_until
 from tests.valkey_cluster import ValkeyCluster
 from tests.valkey_cluster import cluster as cluster
 
@@ -139,3 +142,77 @@ def test_the_visitors_of_a_killed_remote_gateway_are_gone_soon(machines: Machine
         machines.remote.kill()
         assert agent.until("presence", bound_s=60)["online"] is False
     assert machines.home.get("/readyz")[0] == 200
+
+
+@pytest.mark.timeout(240)
+def test_a_log_that_was_put_back_ends_the_remote_gateway_for_a_new_start(
+    machines: Machines, tmp_path: Path
+) -> None:
+    home, remote, roles = machines.home, machines.remote, machines.roles
+    session: dict[str, Any] = remote.visitor()
+    backup, log = tmp_path / "backup", home.data_dir / "log"
+    assert home.cli("log", "backup", str(backup)).returncode == 0
+    with client(remote, session["token"]) as visitor:
+        visitor.send("subscribe", conversation_id=session["conversation_id"])
+        visitor.send("send", ref="1", conversation_id=session["conversation_id"], content="lost")
+        visitor.until("message")
+        for role in ORDER:
+            roles.end(role)
+        log.rename(tmp_path / "lost")
+        assert home.cli("log", "restore", str(backup)).returncode == 0
+        for role in ("core", "web", "gateway", "link"):
+            roles.begin(role)
+        assert remote.process is not None
+        assert remote.process.wait(60) == 1
+        with pytest.raises(ConnectionClosed) as closed:
+            visitor.until("nothing")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+    assert "link.other_log" in remote.output()
+    roles.begin("projector")
+    remote.begin()
+    wait_until(lambda: remote.get("/healthz")[0] == 200, 30, "the new one serves")
+
+
+@pytest.mark.timeout(240)
+def test_kefu_serve_runs_the_link_here_and_gateways_alone_there(
+    tmp_path: Path, database_url: str
+) -> None:
+    authority, port = Authority(tmp_path / "tls"), free_port()
+    common = {"KEFU_DATABASE_URL": url_of(database_url), "KEFU_GATEWAYS": "1"}
+    there = Kefu(
+        tmp_path / "there",
+        environment={
+            **common,
+            "KEFU_LINK_URL": f"127.0.0.1:{port}",
+            **authority.settings("gateway", server=False),
+        },
+    )
+    there.start(wait=False)
+    try:
+        wait_until(lambda: "link.unreachable" in there.output(), 30, "it waits for the link")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", there.port))
+        there.stop()
+        assert there.process is not None
+        assert there.process.returncode == 0
+        listen = {
+            "KEFU_LINK_LISTEN": f"127.0.0.1:{port}",
+            **authority.settings("link", server=True),
+        }
+        with running(tmp_path / "here", **common, **listen) as here:
+            assert set(here.roles) == {"core", "web", "gateway", "link", "projector", "automation"}
+            there.start()
+            assert set(there.roles) == {"gateway"}
+            session: dict[str, Any] = there.visitor()
+            with client(there, session["token"]) as visitor:
+                visitor.send("subscribe", conversation_id=session["conversation_id"])
+                visitor.send(
+                    "send", ref="1", conversation_id=session["conversation_id"], content="hi"
+                )
+                visitor.until("message", content="hi")
+            assert sorted(path.name for path in there.data_dir.iterdir()) == ["run"]
+            there.stop()
+            assert there.process.returncode == 0
+    finally:
+        there.stop()

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -17,9 +19,11 @@ from infrastructure.ipc.server import CoreServer
 from infrastructure.link import server as server_module
 from infrastructure.link.dialer import LinkDialer
 from infrastructure.link.tls import LinkFilesInvalid, LinkTls
+from interfaces.gateway.relay import Relay
 from tests.certificates import Authority
 from tests.infrastructure.ipc.test_socket import EchoBus, send
 from tests.infrastructure.link.conftest import BOUND_S, Linked, tls, until
+from tests.tools import require
 
 
 async def test_commands_go_over_the_link_as_over_the_socket(linked: Linked) -> None:
@@ -80,6 +84,46 @@ async def test_bytes_pass_both_ways_whole_and_the_last_ones_before_the_end(
         await heard.lost.wait()
     assert heard.data == sent[::-1] * 3
     web.close()
+
+
+async def test_a_client_that_says_its_last_before_the_answer_gets_it(linked: Linked) -> None:
+    asked = asyncio.Event()
+    answering = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"?")
+        asked.set()
+        await answering.wait()
+        writer.write(b"!" * 100_000)
+        writer.close()
+
+    web = await asyncio.start_unix_server(answer, linked.web)
+    relay = Relay(linked.dialer.to("web"))
+    near, client = socket.socketpair()
+    near.setblocking(False)
+    relay.begin(near, b"PROXY ", b"GET ?")
+    reader, writer = await asyncio.open_unix_connection(sock=client)
+    writer.write_eof()
+    async with asyncio.timeout(BOUND_S):
+        await asked.wait()
+        answering.set()
+        assert await reader.read() == b"!" * 100_000
+    await until(lambda: relay.open == 0)
+    writer.close()
+    web.close()
+
+
+async def test_without_a_link_a_client_is_told_502(linked: Linked) -> None:
+    await linked.vanish()
+    relay = Relay(linked.dialer.to("web"))
+    near, client = socket.socketpair()
+    near.setblocking(False)
+    relay.begin(near, b"", b"GET / HTTP/1.1\r\n\r\n")
+    reader, writer = await asyncio.open_unix_connection(sock=client)
+    async with asyncio.timeout(BOUND_S):
+        assert (await reader.read()).startswith(b"HTTP/1.1 502 ")
+    assert relay.failed == 1
+    writer.close()
 
 
 async def _greet(port: int, context: ssl.SSLContext, line: bytes) -> bytes:
@@ -200,6 +244,41 @@ async def test_strangers_that_wait_for_their_handshake_are_bounded(
         stranger.close()
     await until(lambda: server._shaking == 0)
     assert (await linked.feed()).connected
+
+
+def _how_to() -> str:
+    page = Path("docs/howto/several-machines.md").read_text()
+    found = re.search(r"```sh\n(# Your own authority.*?)```", page, re.S)
+    assert found is not None
+    return found[1]
+
+
+async def test_the_certificates_of_the_how_to_are_taken(tmp_path: Path) -> None:
+    require("openssl")
+    script = "set -e\n" + _how_to().replace("DNS:log.internal", "IP:127.0.0.1")
+    done = await asyncio.to_thread(
+        subprocess.run, ["sh"], cwd=tmp_path, input=script, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    ends = [
+        LinkTls(tmp_path / f"{name}.pem", tmp_path / f"{name}.key", tmp_path / "ca.pem", server=one)
+        for name, one in (("link", True), ("gateway-1", False))
+    ]
+    reached = asyncio.Event()
+
+    async def reach(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        writer.close()
+
+    web = await asyncio.start_unix_server(reach, tmp_path / "web.sock")
+    server = server_module.LinkServer(ends[0], cast(Any, None), {"web": tmp_path / "web.sock"})
+    port = await server.open("127.0.0.1", 0)
+    _, heard = await LinkDialer("127.0.0.1", port, ends[1]).to("web")(Heard)
+    async with asyncio.timeout(BOUND_S):
+        await reached.wait()
+        await heard.lost.wait()
+    await server.close()
+    web.close()
 
 
 def test_files_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> None:
