@@ -26,6 +26,8 @@ _log = structlog.get_logger(__name__)
 
 _FIRST_RETRY_S: Final = 0.05
 _LAST_RETRY_S: Final = 1.0
+_STEADY_S: Final = 5.0
+"""After a connection that lived so long the next one is tried at once."""
 _METRICS_EVERY: Final = 5
 """Of so many signs of life one carries the process's numbers."""
 
@@ -173,34 +175,47 @@ class LinkFeed:
             self._connection.listen()
 
     async def _stay_connected(self) -> None:
+        loop = asyncio.get_running_loop()
         delay = _FIRST_RETRY_S
         while True:
-            wanted = FeedRequest(self._window.last if self._known else None, self._name)
-            connection = FeedConnection(self)
+            begun = loop.time()
             try:
-                mark = await self._dial(wanted, connection)
+                await self._follow()
             except OSError as error:
                 if isinstance(error, LinkRefused) and error.reason == OTHER_LOG:
                     _log.critical("link.other_log", position=self._window.last.position)
                     self.on_other_log()
-                await asyncio.sleep(delay)
-                delay = min(2 * delay, _LAST_RETRY_S)
-                continue
-            delay = _FIRST_RETRY_S
-            if not self._known:
-                self._window.begin(mark)
-                self._known = True
-            self.log_end = max(self.log_end, mark.position)
-            self._connection, self.connected = connection, True
-            self._began.set()
-            try:
-                if wanted.after in (None, self._window.last):  # not read back meanwhile
-                    connection.start()
-                    await self._keep_alive(connection)
-            finally:
-                self._connection, self.connected = None, False
-                connection.abort()
-            self.reconnects += 1
+            except Exception:  # noqa: BLE001 - a bug, which must not end the pushes for ever
+                _log.exception("link.failed")
+            else:
+                self.reconnects += 1
+            if loop.time() - begun > _STEADY_S:
+                delay = _FIRST_RETRY_S
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LAST_RETRY_S)
+
+    async def _follow(self) -> None:
+        """Until the connection is lost.
+
+        Raises:
+            OSError: there was none.
+        """
+        wanted = FeedRequest(self._window.last if self._known else None, self._name)
+        connection = FeedConnection(self)
+        mark = await self._dial(wanted, connection)
+        if not self._known:
+            self._window.begin(mark)
+            self._known = True
+        self.log_end = max(self.log_end, mark.position)
+        self._connection, self.connected = connection, True
+        self._began.set()
+        try:
+            if wanted.after in (None, self._window.last):  # not read back meanwhile
+                connection.start()
+                await self._keep_alive(connection)
+        finally:
+            self._connection, self.connected = None, False
+            connection.abort()
 
     async def _dial(self, wanted: FeedRequest, connection: FeedConnection) -> Mark:
         try:

@@ -192,7 +192,13 @@ class LinkServer:
             return
         if len(self._feeding) >= _MAX_FEEDS:
             raise LinkRefused("too many feeds")
-        feeding = Feeding(self._feeds(), what)
+        try:
+            feed = self._feeds()
+            feed.fileno()
+        except OSError as error:
+            self._log.warning("link.log_unreadable", error=str(error))
+            raise LinkRefused("the log can't be read") from None
+        feeding = Feeding(feed, what)
         self._feeding.add(feeding)
         try:
             await feeding.run(reader, writer)

@@ -242,6 +242,34 @@ async def test_an_idle_feed_tells_both_ends_how_things_are(linked: Linked) -> No
     assert server.stats.open == 0
 
 
+async def test_a_bug_in_this_process_does_not_end_the_pushes(linked: Linked) -> None:
+    feed = await linked.feed()
+    failures = iter((ZeroDivisionError(), ZeroDivisionError()))
+
+    def render() -> bytes:
+        for failure in failures:
+            raise failure
+        return b""
+
+    feed.render = render
+    await linked.vanish()
+    await linked.listen()
+    linked.append(b"1")
+    await until(lambda: feed.durable_position() == 1)
+    assert next(failures, None) is None
+
+
+async def test_a_log_that_cannot_be_opened_is_said_to_the_remote(
+    linked: Linked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> LogReader:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(linked.server, "_feeds", refuse)
+    with pytest.raises(ConnectionError, match="the log can't be read"):
+        await linked.dialer.feed(FeedRequest(None, "x"), asyncio.Protocol)
+
+
 async def test_only_the_log_knows_what_was_long_ago(linked: Linked) -> None:
     linked.append(b"1")
     feed = await linked.feed()
