@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from domain.errors import InvalidInput
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
-from interfaces.limit_settings import LIMIT_SETTINGS, LimitSettings
+from interfaces.limit_settings import LIMIT_SETTINGS
+from interfaces.link_settings import LINK_SETTINGS, LinkSettings, check_link_settings
 from interfaces.setting import Setting, Value
 from interfaces.settings_urls import check_archive, check_cluster
 
@@ -122,10 +123,11 @@ SETTINGS: Final = (
     ),
     *LIMIT_SETTINGS,
     *CONNECTION_SETTINGS,
+    *LINK_SETTINGS,
 )
 
 
-class Settings(LimitSettings, frozen=True, kw_only=True):
+class Settings(LinkSettings, frozen=True, kw_only=True):
     """Every setting; see `SETTINGS` for meanings and defaults."""
 
     data_dir: Path
@@ -288,3 +290,4 @@ def _check(settings: Settings) -> None:
         allowed_origins=settings.allowed_origins,
         tls=(settings.tls_certificate, settings.tls_key),
     )
+    check_link_settings(settings, gateways=settings.gateways, database_url=url)

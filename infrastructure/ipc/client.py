@@ -1,7 +1,7 @@
 """Another process's end of the command socket: `Core` at a distance."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -31,18 +31,28 @@ _LAST_RETRY_S: Final = 0.25
 """A core that starts again is a second away, and a failed connect to a socket costs nothing."""
 Done = Callable[[Any], None]
 """Told the receipt or the answer of a call, or its `KefuError`."""
+Connect = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[Any, Any]]]
+"""Connects a new protocol to the core, as the event loop's `create_unix_connection` does.
+
+Raises:
+    OSError: the core is not there.
+"""
 _GONE: Final = "The core is not reachable at the moment; send the command again."
 
 
 class CoreClient:
-    """`Core` over a Unix socket, reconnecting in the background for as long as it is open.
+    """`Core` over a stream, reconnecting in the background for as long as it is open.
 
     While there is no connection every call fails at once with `Unavailable`; calls that were under
     way when the connection broke fail with it too, and may or may not have been executed.
+
+    Args:
+        core: Path of the core's Unix socket, or how else to connect to it.
+        max_calls: That may be under way.
     """
 
-    def __init__(self, path: Path, *, max_calls: int = 20_000) -> None:
-        self._path = path
+    def __init__(self, core: Path | Connect, *, max_calls: int = 20_000) -> None:
+        self._connect = _over_socket(core) if isinstance(core, Path) else core
         self._max_calls = max_calls
         self._connection: _Connection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -117,11 +127,10 @@ class CoreClient:
         return connection
 
     async def _stay_connected(self) -> None:
-        loop = asyncio.get_running_loop()
         delay = _FIRST_RETRY_S
         while True:
             try:
-                _, connection = await loop.create_unix_connection(_Connection, str(self._path))
+                _, connection = await self._connect(_Connection)
             except OSError:
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _LAST_RETRY_S)
@@ -135,6 +144,14 @@ class CoreClient:
                 self._connection = None
                 self._connected.clear()
                 connection.hang_up()
+
+
+def _over_socket(path: Path) -> Connect:
+    def connect(factory: Callable[[], asyncio.Protocol]) -> Awaitable[tuple[Any, Any]]:
+        loop = asyncio.get_running_loop()
+        return loop.create_unix_connection(factory, str(path))
+
+    return connect
 
 
 class _Connection(asyncio.Protocol):

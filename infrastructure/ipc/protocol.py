@@ -18,7 +18,7 @@ from application.queries.core import CoreQuery
 from domain.errors import InfrastructureError, InvalidInput, KefuError
 
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
-_LENGTH: Final = struct.Struct("<I")
+LENGTH: Final = struct.Struct("<I")
 
 
 class Call(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -65,28 +65,33 @@ def encode(value: Any) -> bytes:
 def frame(messages: list[Call] | list[Reply]) -> bytes:
     """One frame of calls or replies."""
     body = _encoder.encode(messages)
-    return _LENGTH.pack(len(body)) + body
+    return LENGTH.pack(len(body)) + body
 
 
 class FrameBuffer:
-    """Cuts a stream of bytes into frames; has no I/O."""
+    """Cuts a stream of bytes into frames; has no I/O.
 
-    def __init__(self) -> None:
+    Args:
+        most: Bytes that a frame may have.
+    """
+
+    def __init__(self, most: int = MAX_FRAME_BYTES) -> None:
         self._buffer = bytearray()
+        self._most = most
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Bodies of the frames that are complete with this data.
 
         Raises:
-            ProtocolError: a length over 64 MiB.
+            ProtocolError: a frame longer than may be.
         """
         buffer = self._buffer
         buffer += data
         offset = 0
         while len(buffer) - offset >= 4:
-            (length,) = _LENGTH.unpack_from(buffer, offset)
-            if length > MAX_FRAME_BYTES:
-                raise ProtocolError(f"a frame of {length} bytes; at most {MAX_FRAME_BYTES}")
+            (length,) = LENGTH.unpack_from(buffer, offset)
+            if length > self._most:
+                raise ProtocolError(f"a frame of {length} bytes; at most {self._most}")
             end = offset + 4 + length
             if len(buffer) < end:
                 break

@@ -32,7 +32,9 @@ app = typer.Typer(
 def serve(
     role: Annotated[
         str | None,
-        typer.Option(help="Run only core, web, gateway, projector or automation, as compose does."),
+        typer.Option(
+            help="Run only core, web, gateway, link, projector or automation, as compose does."
+        ),
     ] = None,
     data_dir: DataDir = None,
     host: Annotated[

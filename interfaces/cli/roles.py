@@ -42,6 +42,8 @@ def run_role(role: str, settings: Settings) -> int:
     """
     if role not in _ROLES:
         raise InvalidInput(f"--role must be one of {', '.join(_ROLES)}, not {role!r}.")
+    if settings.link_url is not None and role != "gateway":
+        raise InvalidInput("KEFU_LINK_URL is for gateways; the other roles run next to the log.")
     lifeline.hold()
     garbage.collect_less_often()
     configure_logs(role, settings.log_level)
@@ -89,6 +91,15 @@ def _gateway(settings: Settings) -> int:
     return gateway.run(settings, gateway_parts(settings))
 
 
+def _link(settings: Settings) -> int:
+    from interfaces.bootstrap.link import link_server
+    from interfaces.workers import link
+
+    if settings.link_listen is None:
+        raise InvalidInput("The role link needs KEFU_LINK_LISTEN: where to listen, host:port.")
+    return link.run(*link_server(settings))
+
+
 def _projector(settings: Settings) -> int:
     from interfaces.bootstrap import projector as parts
     from interfaces.workers import projector
@@ -120,6 +131,7 @@ _ROLES: Final[dict[str, Callable[[Settings], int]]] = {
     "core": _core,
     "web": _web,
     "gateway": _gateway,
+    "link": _link,
     "projector": _projector,
     "automation": _automation,
 }

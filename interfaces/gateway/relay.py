@@ -1,4 +1,4 @@
-"""What is not `/ws` goes to the web role as it is, byte for byte, over a Unix socket.
+"""What is not `/ws` goes to the web role as it is, byte for byte, over a Unix socket or a link.
 
 A connection that has begun as HTTP stays with the web role to its end, also when it is upgraded
 later: the web role speaks `/ws` as well.
@@ -6,8 +6,9 @@ later: the web role speaks `/ws` as well.
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, Final, cast
 
 import msgspec
 import structlog
@@ -15,6 +16,11 @@ import structlog
 from interfaces.problems import MEDIA_TYPE, problem
 
 _log = structlog.get_logger(__name__)
+
+_LAST_ANSWER_S: Final = 60.0
+Connect = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[Any, Any]]]
+"""Connects a new protocol to the web role, as the loop's `create_unix_connection` does; raises
+OSError."""
 
 
 class Pipe(asyncio.Protocol):
@@ -24,6 +30,8 @@ class Pipe(asyncio.Protocol):
         self.other: Pipe | None = None
         self.ended = False
         """It says no more."""
+        self.gone = False
+        """It was connected and is no more."""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,27 +83,29 @@ class Pipe(asyncio.Protocol):
         if other is None or other.ended:
             return False
         other.half_close()
-        return True
+        # With TLS the end of one direction ends both, whatever is said here.
+        return self._transport is not None and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
         if self.other is not None:
             self.other.hang_up()
 
 
 class Relay:
-    """Connections to one Unix socket.
+    """Connections to one web role.
 
     Args:
-        path: Of the web role's socket.
+        web: Path of its Unix socket, or how else to connect to it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, web: Path | Connect) -> None:
         self.open = 0
         """Connections under way."""
         self.relayed = 0
         self.failed = 0
         """Connections that were answered 502, because the web role did not answer."""
-        self._path = path
+        self._connect = _over_socket(web) if isinstance(web, Path) else web
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, client: socket.socket, preface: bytes, received: bytes) -> None:
@@ -112,10 +122,10 @@ class Relay:
 
     async def _begin(self, client: socket.socket, first: bytes) -> None:
         loop = asyncio.get_running_loop()
-        far = Pipe()
+        far = _Far()
         near = _Near(self, far, first)
         try:
-            await loop.create_unix_connection(lambda: far, str(self._path))
+            await self._connect(lambda: far)
         except OSError as error:
             self.failed += 1
             _log.warning("gateway.web_unavailable", error=str(error))
@@ -123,11 +133,26 @@ class Relay:
             return
         self.relayed += 1
         far.other = near
+        if far.gone:
+            client.close()
+            return
         try:
             await loop.connect_accepted_socket(lambda: near, client)
         except OSError:
             far.hang_up()  # the client has gone
             client.close()
+
+
+class _Far(Pipe):
+    """The web role's end."""
+
+    def half_close(self) -> None:
+        # A client may say its last before it is answered. Over a link, where one direction can't
+        # end alone, the web role is not told, and the answer has some time.
+        if self._transport is None or self._transport.can_write_eof():
+            super().half_close()
+        else:
+            asyncio.get_running_loop().call_later(_LAST_ANSWER_S, self.hang_up)
 
 
 class _Near(Pipe):
@@ -150,6 +175,13 @@ class _Near(Pipe):
     def connection_lost(self, exc: Exception | None) -> None:
         self._relay.open -= 1
         super().connection_lost(exc)
+
+
+def _over_socket(path: Path) -> Connect:
+    def connect(factory: Callable[[], asyncio.Protocol]) -> Awaitable[tuple[Any, Any]]:
+        return asyncio.get_running_loop().create_unix_connection(factory, str(path))
+
+    return connect
 
 
 async def _refuse(client: socket.socket) -> None:

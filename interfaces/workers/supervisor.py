@@ -23,12 +23,19 @@ from interfaces.workers.gateway_number import NUMBER_VARIABLE as GATEWAY_NUMBER
 from interfaces.workers.readiness import Readiness
 from interfaces.workers.stop_signals import Interrupted, StopSignals
 
-ROLES: Final = ("core", "web", "gateway", "projector", "automation")
+ROLES: Final = ("core", "web", "gateway", "link", "projector", "automation")
 WRONG_USE: Final = 2
 """A role that exits with this status would only do so again: it is not restarted."""
 
-_STOP_ORDER: Final = (("gateway", "web"), ("automation", "projector"), ("core",))
-_STOP_S: Final = {"gateway": 2.5, "web": 2.5, "automation": 1.0, "projector": 1.0, "core": 1.5}
+_STOP_ORDER: Final = (("gateway", "web", "link"), ("automation", "projector"), ("core",))
+_STOP_S: Final = {
+    "gateway": 2.5,
+    "web": 2.5,
+    "link": 2.5,
+    "automation": 1.0,
+    "projector": 1.0,
+    "core": 1.5,
+}
 """With Postgres' own limit of 4 s less than the 10 s of the contract."""
 
 _PATIENCE_S: Final = 5.0
@@ -172,7 +179,8 @@ def _run(
     read_end, write_end = os.pipe()
     roles = {role.name: role for role in _roles(settings, read_end)}
     try:
-        roles["core"].start()  # it needs no database
+        if "core" in roles:
+            roles["core"].start()  # it needs no database
         if database is not None:
             database.start()
         for role in roles.values():
@@ -208,9 +216,13 @@ def _run(
 
 
 def _roles(settings: Settings, pipe: int) -> Iterator[_Role]:
-    """All processes. With gateways, they have the public port, and the web role a Unix socket."""
+    """All processes. With gateways, they have the public port, and the web role a Unix socket.
+    On another machine than the log, gateways are all there is.
+    """
     gateways = settings.gateway_count
-    for role in ROLES:
+    for role in ROLES if settings.link_url is None else ("gateway",):
+        if role == "link" and settings.link_listen is None:
+            continue
         environment = _environment(settings, role)
         if gateways:
             environment["KEFU_WEB_SOCKET"] = str(settings.web_socket_path)

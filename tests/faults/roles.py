@@ -34,10 +34,18 @@ class Roles:
 
     def kill(self, role: str) -> None:
         """SIGKILL, and start it again as soon as it is dead."""
+        self.end(role)
+        self.begin(role)
+
+    def end(self, role: str) -> None:
+        """SIGKILL."""
         process = self.processes[role]
         assert process.poll() is None, f"{role} ended by itself: {self._kefu.output()[-2000:]}"
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+    def begin(self, role: str) -> None:
+        """Start it again."""
         self._start(role)
 
     def stop(self) -> None:
@@ -67,16 +75,19 @@ class Roles:
         return self._kefu.get("/readyz")[0] == 200
 
 
+def url_of(database: str) -> str:
+    """A connection string in the form of a URL, the only one that the setting takes."""
+    parts = conninfo.conninfo_to_dict(database)
+    return f"postgresql://{parts['user']}@/{parts['dbname']}?host={quote(str(parts['host']), '')}"
+
+
 @contextlib.contextmanager
 def running_roles(
     directory: Path, database_url: str, order: Sequence[str], **environment: str
 ) -> Iterator[tuple[Kefu, Roles]]:
     """These roles, ready."""
-    parts = conninfo.conninfo_to_dict(database_url)
-    # The setting takes the form of a URL only.
-    url = f"postgresql://{parts['user']}@/{parts['dbname']}?host={quote(str(parts['host']), '')}"
     common = {
-        "KEFU_DATABASE_URL": url,
+        "KEFU_DATABASE_URL": url_of(database_url),
         # Most of a start is imports: compile them once and not with each of the starts.
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(directory / "pycache"),

@@ -78,6 +78,7 @@ def test_looking_at_the_log_loads_no_web_framework_and_no_database_driver(
         ("projector", WEB | OTHERS),
         ("automation", WEB | OTHERS),
         ("web", OTHERS),
+        ("link", WEB | OTHERS | DATABASE),
     ],
 )
 def test_a_role_loads_what_it_uses_and_nothing_of_the_others(role: str, unused: set[str]) -> None:
