@@ -6,7 +6,7 @@ conversation list) is collected for a moment and read together.
 
 import asyncio
 from collections import defaultdict
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -24,6 +24,7 @@ from domain.message.events import MessageEdited, MessageRecalled, MessageSent
 from interfaces import shapes
 from interfaces.gateway import frames
 from interfaces.gateway.inbox import Inbox
+from interfaces.gateway.listeners import Forgetful, Listener
 from interfaces.gateway.live_stats import LiveStats
 from interfaces.gateway.presence import OFFLINE, ONLINE, Presence
 from interfaces.gateway.replays import Replays
@@ -37,27 +38,6 @@ _POLL_S: Final = 0.1
 """The file watch wakes the hub; this is for systems without one."""
 _INBOX_S: Final = 0.25
 _VIEWS_WAIT_S: Final = 5.0
-
-
-class Listener(Protocol):
-    """A connection as the hub sees it."""
-
-    token_id: str
-    subject_id: str
-
-    def emit(self, frame: bytes) -> None:
-        """Queue a frame."""
-
-    def end(self, code: int, reason: str) -> None:
-        """Close the connection."""
-
-
-class Forgetful(Protocol):
-    """A cache of identities."""
-
-    def forget(self, id: str) -> None: ...
-
-    def forget_subject(self, subject_id: str) -> None: ...
 
 
 class LiveHub:
