@@ -16,7 +16,9 @@ def give_way(niceness: int) -> None:
     """
     with contextlib.suppress(OSError):  # a sandbox that forbids it
         os.nice(niceness)
-    # Every role has a session of its own, and by default Linux shares processors between
-    # sessions first, whatever the niceness within one (sched(7), "The autogroup feature").
-    with contextlib.suppress(OSError):
-        _AUTOGROUP.write_text(str(niceness))
+    # By default Linux shares processors between sessions first, whatever the niceness within one
+    # (sched(7), "The autogroup feature"). A supervised role has a session of its own; one that is
+    # started from a shell must not slow down everything else that was.
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            _AUTOGROUP.write_text(str(niceness))
