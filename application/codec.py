@@ -13,6 +13,7 @@ from application.ports.event_store import NewEvent, RecordedEvent
 from domain.access.events import TokenEvent
 from domain.actors import ActorKind
 from domain.agent.events import AgentEvent, EmailClaimed
+from domain.audit.events import AuditRead
 from domain.contact.events import ContactEvent
 from domain.conversation.events import ConversationEvent
 from domain.errors import InfrastructureError
@@ -28,6 +29,7 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     *get_args(TokenEvent),
     EmailClaimed,
     RequestCompleted,
+    AuditRead,
 )
 """Every event class of the system in its newest version."""
 

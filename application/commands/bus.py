@@ -16,7 +16,7 @@ import msgspec
 
 from application.codec import Metadata, encode_metadata
 from application.commands.idempotency import complete_request, earlier_answer
-from application.commands.registry import HANDLERS, NEW_STREAMS
+from application.commands.registry import HANDLERS, NEW_STREAMS, require_permitted
 from application.commands.state_cache import StateCache
 from application.commands.stats import CommandStats
 from application.commands.unit_of_work import UnitOfWork
@@ -183,6 +183,7 @@ class CommandBus:
     def _decide(
         self, request: Request, now_us: int, absent: Container[str]
     ) -> tuple[dict[str, Any], UnitOfWork]:
+        require_permitted(request.command, request.actor)
         uow = UnitOfWork(self._store, self._cache, now_us, absent)
         key = request.idempotency
         answer = earlier_answer(uow, request, key) if key is not None else None

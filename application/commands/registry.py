@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from application.commands import access, agent, contact, conversation, message
+from application.commands import access, agent, audit, contact, conversation, message
 from application.commands.unit_of_work import UnitOfWork
-from domain.actors import Actor
+from domain.actors import Actor, Role
+from domain.errors import Forbidden
 
 Handler = Callable[[UnitOfWork, Any, Actor], dict[str, Any]]
 """Stages events on the unit of work and returns the answer; raises a DomainError to refuse."""
@@ -35,4 +36,19 @@ HANDLERS: Final[Mapping[type, Handler]] = {
     access.EndSession: access.end_session,
     access.IssueApiKey: access.issue_api_key,
     access.RevokeApiKey: access.revoke_api_key,
+    audit.RecordRead: audit.record_read,
 }
+
+AUDITOR_COMMANDS: Final = frozenset({access.EndSession, agent.SetPassword, audit.RecordRead})
+"""All that an auditor may send: its own session, its own password, what it has read. Each of the
+three is about the actor itself; a new command is refused until somebody puts it here."""
+
+
+def require_permitted(command: object, actor: Actor) -> None:
+    """An auditor reads everything and writes nothing, whatever the command's own rules are.
+
+    Raises:
+        Forbidden: an auditor sent a command that changes something.
+    """
+    if actor.role is Role.AUDITOR and type(command) not in AUDITOR_COMMANDS:
+        raise Forbidden("An auditor reads everything and writes nothing.")

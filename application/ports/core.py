@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from application.commands import access, agent, contact, conversation, message
+from application.commands import access, agent, audit, contact, conversation, message
 from application.queries.core import CoreQuery
 from domain.actors import Actor
 
@@ -28,6 +28,7 @@ Command = (
     | access.EndSession
     | access.IssueApiKey
     | access.RevokeApiKey
+    | audit.RecordRead
 )
 
 

@@ -116,6 +116,18 @@ class ConversationFilter(msgspec.Struct, frozen=True):
     """Words in messages, or in the contact's name, email or identifier."""
 
 
+class Projection(msgspec.Struct, frozen=True):
+    """What the views made of an event."""
+
+    position: int
+    """Of the last event that they hold."""
+    committed_us: int | None = None
+    """When the batch with this event was written, by the database's clock; None: the views were
+    not there yet, or that is too long ago to be kept."""
+    parked: str | None = None
+    """The error with which the event was parked."""
+
+
 class WantedPage(NamedTuple):
     """The messages of a conversation that a reader has not seen."""
 
@@ -200,6 +212,10 @@ class Views(Protocol):
 
     async def position(self) -> int:
         """Position of the last event that the views hold."""
+        ...
+
+    async def projection_of(self, position: int) -> Projection:
+        """What the views made of the event at a position."""
         ...
 
     async def wait_for(self, position: int, timeout_s: float) -> None:

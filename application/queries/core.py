@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from application.ports.event_store import RecordedEvent
 from domain.actors import Actor, Role
 
 
@@ -28,6 +29,25 @@ class ConversationAsOf(msgspec.Struct, frozen=True, tag=True):
     time_us: int | None = None
 
 
+class StreamSlice(msgspec.Struct, frozen=True, array_like=True):
+    """Part of one stream."""
+
+    stream: str
+    after_version: int = -1
+    limit: int = 200
+    """1 to 200 events."""
+
+
+class ReadStreams(msgspec.Struct, frozen=True, tag=True):
+    """Events as they stand in the log, of 1 to 100 streams at once. Answer: `StreamsRead`.
+
+    The core only looks them up; whoever asks folds them, so that nothing waits for a long history.
+    """
+
+    slices: tuple[StreamSlice, ...]
+    up_to_position: int | None = None
+
+
 class LogHealth(msgspec.Struct, frozen=True, tag=True):
     """Does the log take events? Answer: why it does not, or None: it does."""
 
@@ -36,7 +56,18 @@ class IndexHealth(msgspec.Struct, frozen=True, tag=True):
     """Can streams be looked up? Answer: `IndexState`, or None: they can."""
 
 
-CoreQuery = Authenticate | FindCredentials | ConversationAsOf | LogHealth | IndexHealth
+CoreQuery = (
+    Authenticate | FindCredentials | ConversationAsOf | ReadStreams | LogHealth | IndexHealth
+)
+
+
+class StreamsRead(msgspec.Struct, frozen=True):
+    """What `ReadStreams` found."""
+
+    events: list[RecordedEvent]
+    """Slice by slice, each in version order."""
+    slices: int
+    """So many of the slices are answered, at least one; the others would make it too large."""
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -75,6 +106,7 @@ class IndexState(msgspec.Struct, frozen=True):
 ANSWER_TYPES: dict[type[Any], Any] = {
     Authenticate: Principal,
     FindCredentials: Credentials | None,
+    ReadStreams: StreamsRead,
     LogHealth: str | None,
     IndexHealth: IndexState | None,
 }

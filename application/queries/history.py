@@ -1,6 +1,6 @@
 """Conversations as they were: folded from the log up to a position or a time, no view between."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from application import codec
@@ -86,10 +86,14 @@ def _fold(decider: Decider[S], id: str, events: Iterable[Envelope]) -> S:
 def _message(
     store: EventStore, message_id: str, position: int | None, time_us: int | None
 ) -> MessageRow | None:
+    stream = messages.DECIDER.stream(message_id)
+    return message_row(message_id, list(_envelopes(store, stream, position, time_us)))
+
+
+def message_row(message_id: str, events: Sequence[Envelope]) -> MessageRow | None:
+    """The row of a message after some of its events; None: it was not sent yet."""
     sent: Envelope | None = None
     edited_us = recalled_us = None
-    stream = messages.DECIDER.stream(message_id)
-    events = list(_envelopes(store, stream, position, time_us))
     for envelope in events:
         match envelope.event:
             case MessageSent():

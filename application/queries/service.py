@@ -1,10 +1,10 @@
 """Answers to core queries, from the log and the cached states."""
 
-from typing import Any
+from typing import Any, Final
 
 from application.commands.state_cache import StateCache
 from application.commands.unit_of_work import UnitOfWork
-from application.ports.event_store import EventStore
+from application.ports.event_store import EventStore, RecordedEvent
 from application.ports.system import Clock
 from application.queries.core import (
     Authenticate,
@@ -16,6 +16,8 @@ from application.queries.core import (
     IndexState,
     LogHealth,
     Principal,
+    ReadStreams,
+    StreamsRead,
 )
 from application.queries.history import conversation_as_of
 from domain.access import token as tokens
@@ -23,6 +25,11 @@ from domain.actors import Actor, ActorKind
 from domain.agent import agent as agents
 from domain.contact import contact as contacts
 from domain.errors import InvalidInput, Unauthenticated
+
+MAX_SLICES: Final = 100
+MAX_SLICE_EVENTS: Final = 200
+_ENOUGH_BYTES: Final = 4 * 1024 * 1024
+"""Of payloads in one answer, after which no further slice is begun."""
 
 
 class CoreQueries:
@@ -48,10 +55,31 @@ class CoreQueries:
                 return conversation_as_of(
                     self._store, query.conversation_id, query.position, query.time_us
                 )
+            case ReadStreams():
+                return self._read_streams(query)
             case LogHealth():
                 return self._store.failure
             case IndexHealth():
                 return self._index_state()
+
+    def _read_streams(self, query: ReadStreams) -> StreamsRead:
+        slices = query.slices
+        if not 1 <= len(slices) <= MAX_SLICES or not all(
+            1 <= one.limit <= MAX_SLICE_EVENTS for one in slices
+        ):
+            raise InvalidInput(f"1 to {MAX_SLICES} slices of 1 to {MAX_SLICE_EVENTS} events.")
+        events: list[RecordedEvent] = []
+        size = answered = 0
+        for one in slices:
+            found = self._store.read_stream(
+                one.stream, one.after_version, one.limit, query.up_to_position
+            )
+            events += found
+            answered += 1
+            size += sum(len(event.payload) for event in found)
+            if size > _ENOUGH_BYTES:
+                break
+        return StreamsRead(events, answered)
 
     def _index_state(self) -> IndexState | None:
         progress = self._store.index_progress

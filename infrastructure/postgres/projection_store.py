@@ -22,7 +22,7 @@ from application.projections.records import (
     Records,
 )
 from domain.errors import Conflict, Unavailable
-from infrastructure.postgres import schema
+from infrastructure.postgres import batches, schema
 from infrastructure.postgres.copying import MESSAGE_COLUMNS, Row, copy_new, upsert
 from infrastructure.postgres.search import VectorTooLong, vector
 from infrastructure.postgres.search_index import PENDING_LIST_LIMIT, SearchIndexMerger
@@ -58,6 +58,7 @@ class PostgresProjectionStore:
         self._merger = SearchIndexMerger(url, CONNECT_TIMEOUT_S)
         self._connection: schema.Connection | None = None
         self._name = ""
+        self._kept = batches.KeptBatches()
 
     def position(self) -> int:
         """As `ProjectionStore.position`."""
@@ -100,6 +101,7 @@ class PostgresProjectionStore:
                 self._track(connection, after, Tracking(TRACKING_NAME, position))
                 vector_bytes = copy_new(connection, new)
                 _write(connection, changes, changed)
+                self._kept.note(connection, self._name, after, position)
             self._merger.wrote(self._name, vector_bytes)
 
     def close(self) -> None:

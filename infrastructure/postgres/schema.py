@@ -10,6 +10,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from infrastructure.postgres.batches import TABLE as BATCHES
+
 STABLE: Final = "kefu"
 TABLES: Final = (
     "tracking",
@@ -45,6 +47,7 @@ def ensure(connection: Connection) -> str:
             "CREATE TABLE IF NOT EXISTS kefu.schemas ("
             " number integer PRIMARY KEY, version integer NOT NULL, active boolean NOT NULL)"
         )
+        connection.execute(BATCHES)
         name = active(connection)
         if name is None:
             name = create(connection)
@@ -137,6 +140,7 @@ def drop(connection: Connection, name: str) -> None:
     with connection.transaction():
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
         connection.execute("DELETE FROM kefu.schemas WHERE number = %s", (_number(name),))
+        connection.execute("DELETE FROM kefu.batches WHERE number = %s", (_number(name),))
 
 
 def inactive(connection: Connection) -> list[str]:

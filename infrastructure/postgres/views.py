@@ -15,11 +15,12 @@ from application.ports.views import (
     ConversationRow,
     MessageRow,
     Page,
+    Projection,
     WantedPage,
 )
 from domain.actors import Role, Scope
 from domain.errors import InvalidInput, Unavailable
-from infrastructure.postgres import queries, search
+from infrastructure.postgres import batches, queries, search
 from infrastructure.postgres.position_waiters import PositionWaiters
 
 _TIMEOUT_S: Final = 2.0
@@ -209,6 +210,11 @@ class PostgresViews:
         """As `Views.position`."""
         rows = await self._fetch("SELECT position FROM kefu.tracking", ())
         return int(rows[0][0]) if rows else 0
+
+    async def projection_of(self, position: int) -> Projection:
+        """As `Views.projection_of`."""
+        rows = await self._fetch(batches.PROJECTION_OF, {"position": position})
+        return Projection(*rows[0]) if rows else Projection(0)
 
     async def wait_for(self, position: int, timeout_s: float) -> None:
         """As `Views.wait_for`; all waiters share one poller."""

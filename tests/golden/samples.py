@@ -11,6 +11,7 @@ from domain.agent.events import (
     AgentRoleChanged,
     EmailClaimed,
 )
+from domain.audit.events import AuditRead
 from domain.contact.events import (
     ContactConversationStarted,
     ContactCreated,
@@ -58,6 +59,7 @@ SAMPLES: tuple[Event, ...] = (
     TokenIssued(ActorKind.API_KEY, "key-1", "erp", None, (Scope.EVENTS_READ,), None),
     TokenRevoked(),
     RequestCompleted("f" * 64, {"message_id": "message-1", "seq": 7}),
+    AuditRead("conversations/history", "conversation-1", {"as_of": "42"}),
 )
 
 OLD_SAMPLES: dict[str, Event] = {}
