@@ -13,7 +13,10 @@ from interfaces.console import event_texts
 GAPS: Final[dict[Gap, tuple[str, str]]] = {
     Gap.NOT_STORED: ("这一刻没有记录，只知道界限", "the moment is not stored, only its bounds are"),
     Gap.BEHIND: ("视图还没有到这个位置", "the views have not reached its position yet"),
-    Gap.PARKED: ("视图无法处理这个事件，已搁置", "the views could not take the event; it is parked"),
+    Gap.PARKED: (
+        "视图无法处理这个事件，已搁置",
+        "the views could not take the event; it is parked",
+    ),
     Gap.VIEWS_DOWN: ("视图的数据库没有回答", "the views' database does not answer"),
     Gap.NO_BATCH: (
         "视图已包含它，但该批次的时间没有保留",

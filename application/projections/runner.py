@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from application.codec import Envelope, UndecodableEvent, UnknownEventType, open_envelope
-from application.ports.event_store import EventFeed, RecordedEvent
+from application.ports.event_store import RecordedEvent
 from application.ports.projection_store import BadRow, ProjectionStore
 from application.projections import agents, api_keys, contacts, conversations, messages
 from application.projections.records import Changes, Keys, ParkedEvent, Records
@@ -29,6 +29,16 @@ BATCH_EVENTS: Final = 20_000
 less. A projector that has caught up takes what there is."""
 _FIRST_RETRY_S: Final = 0.1
 _LAST_RETRY_S: Final = 5.0
+
+
+class ProjectedLog(Protocol):
+    """As much of `EventFeed` as the runner needs."""
+
+    def read(self, after: int, limit: int) -> list[RecordedEvent]: ...
+
+    def durable_position(self) -> int: ...
+
+    def wait(self, after: int, timeout_s: float) -> int: ...
 
 
 class Projection(Protocol):
@@ -66,7 +76,7 @@ class ProjectionRunner:
     """Keeps one set of read models up to date."""
 
     def __init__(
-        self, feed: EventFeed, store: ProjectionStore, *, batch_events: int = BATCH_EVENTS
+        self, feed: ProjectedLog, store: ProjectionStore, *, batch_events: int = BATCH_EVENTS
     ) -> None:
         self.stats = ProjectionStats()
         self._feed = feed

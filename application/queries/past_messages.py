@@ -17,6 +17,8 @@ class PastMessages(NamedTuple):
     """Part of the messages as they were."""
 
     rows: list[MessageRow]
+    last_seq: int
+    """Of the page; go on after it."""
     more: bool
 
 
@@ -54,4 +56,5 @@ async def messages_as_of(
         found[recorded.stream].append(opener(recorded))
     rows = [message_row(id, found[messages.DECIDER.stream(id)]) for id in wanted]
     # The batch is atomic, but a position may fall between its two streams.
-    return PastMessages([row for row in rows if row is not None], more)
+    last = ids[wanted[-1]] if wanted else after_seq
+    return PastMessages([row for row in rows if row is not None], last, more)

@@ -49,7 +49,7 @@ def status(url: str, feed: EventFeed) -> ViewsStatus:
         Unavailable: the database does not answer.
     """
     durable = feed.durable_position()
-    with _connect(url) as connection:
+    with connect(url) as connection:
         name = schema.ensure(connection)
         connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(name)))
         row = connection.execute("SELECT position FROM tracking").fetchone()
@@ -77,7 +77,7 @@ def rebuild(url: str, feed: EventFeed, progress: Progress) -> ViewsStatus:
         Conflict: another rebuild is running.
         Unavailable: the database does not answer; the old views are as they were.
     """
-    with _connect(url) as connection:
+    with connect(url) as connection:
         schema.ensure(connection)
         if not schema.lock_rebuild(connection):
             raise Conflict("Another rebuild is running; wait for its end.")
@@ -114,7 +114,8 @@ def _switch(
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[schema.Connection]:
+def connect(url: str) -> Iterator[schema.Connection]:
+    """A connection that commits by itself; its errors as the port's."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
             yield connection

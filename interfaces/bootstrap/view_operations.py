@@ -2,6 +2,7 @@
 
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.postgres import rebuild as rebuilding
+from infrastructure.postgres import verify as verifying
 from interfaces.bootstrap.postgres import database_url
 from interfaces.bootstrap.started import existing_log
 from interfaces.settings import Settings
@@ -15,3 +16,8 @@ def status(settings: Settings) -> rebuilding.ViewsStatus:
 def rebuild(settings: Settings, progress: rebuilding.Progress) -> rebuilding.ViewsStatus:
     """Build the views anew, beside the running ones."""
     return rebuilding.rebuild(database_url(settings), LogReader(existing_log(settings)), progress)
+
+
+def verify(settings: Settings, progress: rebuilding.Progress) -> verifying.ViewsReport:
+    """Compare the views with what the log says."""
+    return verifying.verify(database_url(settings), LogReader(existing_log(settings)), progress)

@@ -46,3 +46,27 @@ def rebuild(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         print_json(found)
     else:
         out.print(f"switched to {found.schema} at position {found.position}")
+
+
+@app.command()
+def verify(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Compare checksums of all views with a rebuild at the same position; exit 1 if they differ."""
+    settings = settings_for(data_dir)
+    with progress_bar("verify", quiet=as_json) as progress:
+        report = view_operations.verify(settings, progress)
+    if as_json:
+        print_json(report)
+    else:
+        table = Table("view", "rows", "SHA-256", "as the log says")
+        for name, found in report.tables.items():
+            verdict = "yes" if not found.differences else f"NO: {found.differences:,} rows"
+            table.add_row(name, f"{found.rows:,}", found.checksum[:16], verdict)
+        out.print(table)
+        for one in report.differences:
+            key = ", ".join(f"{column} {value}" for column, value in one.key.items())
+            what = f"{one.kind} ({', '.join(one.columns)})" if one.columns else one.kind
+            out.print(f"{one.table} {key}: {what}", markup=False, highlight=False)
+        verdict = "equal" if report.ok else "NOT equal; `kefu views rebuild` repairs them"
+        out.print(f"{report.schema} at position {report.position}: {verdict}")
+    if not report.ok:
+        raise typer.Exit(1)

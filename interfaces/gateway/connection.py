@@ -25,6 +25,7 @@ from interfaces.gateway.session import (
     Execute,
     Follow,
     FollowInbox,
+    Record,
     Reply,
     Session,
     Tell,
@@ -191,6 +192,8 @@ class Connection:
                     self._hub.subscribe_inbox(self._inbox, self)
                 case Tell(conversation_id=conversation_id, frame=frame):
                     self._hub.tell(conversation_id, frame, self)
+                case Record():
+                    self._record(effect)
                 case Close():
                     self.end(effect.code, effect.reason)
 
@@ -201,6 +204,17 @@ class Connection:
             self._core.submit(request, partial(self._executed, effect))
         except KefuError as error:
             self._executed(effect, error)
+
+    def _record(self, effect: Record) -> None:
+        request = Request(effect.command, self._session.principal.actor, effect.command.what)
+        try:
+            self._core.submit(request, partial(self._recorded, effect))
+        except KefuError as error:
+            self._recorded(effect, error)
+
+    def _recorded(self, effect: Record, outcome: Receipt | KefuError) -> None:
+        if not self._ended:
+            self._perform(self._session.recorded(effect, outcome))
 
     def _executed(self, effect: Execute, outcome: Receipt | KefuError) -> None:
         if isinstance(outcome, KefuError):

@@ -5,6 +5,7 @@
 
 from typing import Any, Final, NamedTuple
 
+from application.commands.audit import RecordRead
 from application.commands.conversation import MoveDeliveryCursor, MoveReadCursor
 from application.commands.message import SendMessage
 from application.ports.core import Receipt
@@ -76,7 +77,14 @@ class Close(NamedTuple):
     reason: str
 
 
-Effect = Reply | Execute | Follow | Unfollow | FollowInbox | Tell | Close
+class Record(NamedTuple):
+    """An auditor reads: write that down, and only then go on (ADR 0019)."""
+
+    command: RecordRead
+    then: Follow | FollowInbox
+
+
+Effect = Reply | Execute | Follow | Unfollow | FollowInbox | Tell | Close | Record
 
 
 class Session:
@@ -124,6 +132,16 @@ class Session:
             return [Reply(frames.encode(ack))]
         return self._cursor_moved(effect, outcome)
 
+    def recorded(self, effect: Record, outcome: Receipt | KefuError) -> list[Effect]:
+        """What came of writing a read down."""
+        then = effect.then
+        if isinstance(outcome, KefuError):
+            if isinstance(then, Follow):
+                self.following.pop(then.conversation_id, None)
+            return [Reply(frames.error("unavailable", outcome.detail))]
+        gone = isinstance(then, Follow) and then.conversation_id not in self.following
+        return [] if gone else [then]
+
     def _handle(self, frame: frames.ClientFrame) -> list[Effect]:
         match frame:
             case frames.Send():
@@ -138,7 +156,7 @@ class Session:
             case frames.SubscribeInbox():
                 if not self.staff:
                     raise Forbidden
-                return [FollowInbox()]
+                return [self._seen("subscribe_inbox", None, FollowInbox())]
             case frames.Typing(conversation_id=conversation_id, on=on):
                 return self._typing(conversation_id, on=on)
             case frames.Read(conversation_id=conversation_id, seq=seq):
@@ -163,7 +181,13 @@ class Session:
         if conversation_id not in self.following and len(self.following) >= MAX_SUBSCRIPTIONS:
             raise InvalidInput(f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
         self.following[conversation_id] = None
-        return [Follow(conversation_id, after_seq, presence)]
+        follow = Follow(conversation_id, after_seq, presence)
+        return [self._seen("subscribe", conversation_id, follow)]
+
+    def _seen(self, what: str, subject: str | None, then: Follow | FollowInbox) -> Effect:
+        if self.principal.actor.role is not Role.AUDITOR:
+            return then
+        return Record(RecordRead(what, subject, {}), then)
 
     def _typing(self, conversation_id: str, *, on: bool) -> list[Effect]:
         self._require_sight(conversation_id)

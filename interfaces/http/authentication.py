@@ -21,6 +21,10 @@ class Access(NamedTuple):
     """Visitors, each for its own conversation (404 for others)."""
     scope: Scope | None = None
     """API keys with this scope."""
+    recorded: bool = False
+    """Whoever reads this, the read is an event; an auditor's reads always are."""
+    own: bool = False
+    """Shows its caller nothing but itself: never recorded."""
 
     def check(self, principal: Principal, conversation_id: str | None) -> None:
         """Let the principal pass.
@@ -46,6 +50,8 @@ STAFF: Final = frozenset({Role.ADMIN, Role.AGENT})
 READERS: Final = frozenset({Role.ADMIN, Role.AGENT, Role.AUDITOR})
 ADMINS: Final = frozenset({Role.ADMIN})
 AUDITORS: Final = frozenset({Role.AUDITOR})
+EXAMINERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
+_READING: Final = ("GET", "HEAD")
 
 
 def allow(access: Access) -> Callable[[HTTPConnection], Awaitable[Principal]]:
@@ -54,6 +60,10 @@ def allow(access: Access) -> Callable[[HTTPConnection], Awaitable[Principal]]:
     async def check(connection: HTTPConnection) -> Principal:
         principal = await authenticated(connection)
         access.check(principal, connection.path_params.get("conversation_id"))
+        reading = connection.scope["method"] in _READING
+        auditor = principal.actor.role is Role.AUDITOR
+        if reading and not access.own and (access.recorded or auditor):
+            await connection.app.state.dependencies.reads.record(connection, principal)
         return principal
 
     check.access = access  # type: ignore[attr-defined]  # read by the test that walks all routes

@@ -9,13 +9,16 @@ import msgspec
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from application.codec import open_envelope
 from application.ports.core import Core, Request
 from application.ports.event_store import EventFeed
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.ports.views import Views
+from application.queries.streams import Opener
 from interfaces.gateway.addresses import AllowedOrigins
 from interfaces.gateway.hub import LiveHub
 from interfaces.http.authentication import Authenticator
+from interfaces.http.reading import ReadRecorder
 from interfaces.settings import Settings
 
 
@@ -79,6 +82,13 @@ class WebDependencies:
     """What the log's scrubber wrote last; None: it has not looked yet."""
     archive_state: Callable[[], str] = lambda: "off"
     """`off`, `ok`, `failing` or `retention-blocked`."""
+    opener: Opener = open_envelope
+    """Decodes an event of the log."""
+
+    @cached_property
+    def reads(self) -> ReadRecorder:
+        """Writes auditors' reads into the log."""
+        return ReadRecorder(self.core, self.clock)
 
     @cached_property
     def origins(self) -> AllowedOrigins:

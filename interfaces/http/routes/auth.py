@@ -20,6 +20,7 @@ from interfaces.http.network import client_address
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 Reader = Annotated[Principal, Depends(allow(Access(READERS)))]
+Own = Annotated[Principal, Depends(allow(Access(READERS, own=True)))]
 
 
 @router.post("/login", response_model=LoginAnswer, dependencies=[Depends(public)])
@@ -57,7 +58,7 @@ async def logout(principal: Reader, deps: Deps, commands: CommandsDep) -> None:
 
 
 @router.get("/me", response_model=AgentAnswer)
-async def me(principal: Reader) -> dict[str, Any]:
+async def me(principal: Own) -> dict[str, Any]:
     """Who this session belongs to."""
     actor = principal.actor
     role = actor.role.value if actor.role else None

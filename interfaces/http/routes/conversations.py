@@ -30,6 +30,7 @@ from interfaces.http.models import (
     ToggleStatus,
     page,
 )
+from interfaces.http.moments import moment, parse_time
 
 router = APIRouter(prefix="/conversations", tags=["conversations"])
 Staff = Annotated[Principal, Depends(allow(Access(STAFF)))]
@@ -71,7 +72,7 @@ async def get_conversation(
 ) -> dict[str, Any]:
     """One conversation, now or as it was."""
     if as_of is not None:
-        position, time_us = _moment(as_of)
+        position, time_us = moment(as_of)
         query = ConversationAsOf(conversation_id, position, time_us)
         return shapes.conversation(await deps.core.query(query))
     row = await deps.views.conversation(conversation_id)
@@ -98,7 +99,7 @@ async def toggle_status(
     if body.snoozed_until is not None:
         if body.status is not Status.SNOOZED:
             raise InvalidInput("snoozed_until goes with status snoozed.", "snoozed_until")
-        until_us = _time(body.snoozed_until, "snoozed_until")
+        until_us = parse_time(body.snoozed_until, "snoozed_until")
     command = ChangeStatus(conversation_id, body.status, until_us)
     return await _as_of(deps, conversation_id, await commands.execute(command, principal.actor))
 
@@ -136,18 +137,3 @@ async def _as_of(deps: WebDependencies, conversation_id: str, receipt: Receipt) 
     """
     query = ConversationAsOf(conversation_id, position=receipt.position)
     return shapes.conversation(await deps.core.query(query))
-
-
-def _moment(text: str) -> tuple[int | None, int | None]:
-    if text.isascii() and text.isdigit():
-        if len(text) > 18:
-            raise InvalidInput("as_of is not a position that this log gave.", "as_of")
-        return int(text), None
-    return None, _time(text, "as_of")
-
-
-def _time(text: str, field: str) -> int:
-    try:
-        return shapes.parse_time(text)
-    except (ValueError, OverflowError):
-        raise InvalidInput(f"{field} must be a time such as 2026-12-01T09:00:00Z.", field) from None

@@ -2,15 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from application.commands.message import EditMessage, RecallMessage, SendMessage
 from application.ports.views import Views
 from application.queries.core import Principal
+from application.queries.past_messages import messages_as_of
+from application.queries.streams import CoreStreams
 from domain.actors import ActorKind, Scope
-from domain.errors import ConversationNotFound, InvalidInput
+from domain.errors import ConversationNotFound, Forbidden, InvalidInput
 from interfaces import shapes
-from interfaces.http.authentication import READERS, STAFF, Access, allow
+from interfaces.http.authentication import EXAMINERS, READERS, STAFF, Access, allow
 from interfaces.http.context import CommandsDep, min_position
 from interfaces.http.dependencies import Deps
 from interfaces.http.models import (
@@ -20,6 +22,7 @@ from interfaces.http.models import (
     PostMessage,
     page,
 )
+from interfaces.http.moments import position_of
 
 router = APIRouter(prefix="/conversations/{conversation_id}/messages", tags=["messages"])
 Seq = Annotated[int | None, Query(ge=0, le=2**31 - 1)]
@@ -32,6 +35,7 @@ Reader = Annotated[Principal, Depends(allow(Access(READERS, visitor=True)))]
 
 @router.get("", response_model=MessageList, dependencies=[Depends(min_position)])
 async def list_messages(
+    request: Request,
     conversation_id: str,
     principal: Reader,
     deps: Deps,
@@ -39,13 +43,34 @@ async def list_messages(
     before_seq: Seq = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str | None = None,
+    as_of: Annotated[
+        str | None,
+        Query(description="As they were at a position, or an RFC 3339 time; for examiners"),
+    ] = None,
 ) -> dict[str, Any]:
     """Messages in ascending `seq`: those after `after_seq`, or the last ones before `before_seq`.
 
-    A visitor is not sent private notes, so its numbers may have gaps.
+    A visitor is not sent private notes, so its numbers may have gaps. With `as_of` the log is read
+    and not the views: it shows what was changed or recalled since, to auditors and administrators.
     """
     if cursor is not None:
         after_seq = _seq_of(cursor)
+    if as_of is not None:
+        if before_seq is not None:
+            raise InvalidInput("Past messages are listed forwards: give after_seq.", "before_seq")
+        if principal.actor.role not in EXAMINERS:
+            raise Forbidden
+        await deps.reads.record(request, principal)
+        past = await messages_as_of(
+            CoreStreams(deps.core),
+            deps.opener,
+            conversation_id,
+            await position_of(deps.feed, as_of),
+            after_seq=after_seq or 0,
+            limit=limit,
+        )
+        following = str(past.last_seq) if past.more else None
+        return page([shapes.message(row) for row in past.rows], following)
     if after_seq is not None and before_seq is not None:
         raise InvalidInput("Give after_seq or before_seq, not both.", "before_seq")
     visitor = principal.actor.kind is ActorKind.VISITOR

@@ -12,7 +12,7 @@ from application.queries.core import Principal
 from domain.access.token import token_id
 from domain.errors import AgentNotFound, ContactNotFound
 from interfaces import shapes
-from interfaces.http.authentication import ADMINS, READERS, STAFF, Access, allow
+from interfaces.http.authentication import ADMINS, EXAMINERS, READERS, STAFF, Access, allow
 from interfaces.http.context import CommandsDep, min_position
 from interfaces.http.dependencies import Deps
 from interfaces.http.models import (
@@ -25,6 +25,7 @@ from interfaces.http.models import (
 
 router = APIRouter(tags=["people"])
 Admin = Annotated[Principal, Depends(allow(Access(ADMINS)))]
+Examiner = Annotated[Principal, Depends(allow(Access(EXAMINERS)))]
 Staff = Annotated[Principal, Depends(allow(Access(STAFF)))]
 Reader = Annotated[Principal, Depends(allow(Access(READERS)))]
 _MIN_POSITION = [Depends(min_position)]
@@ -130,7 +131,7 @@ async def reset_password(
 
 
 @router.get("/api_keys", dependencies=_MIN_POSITION)
-async def list_api_keys(principal: Admin, deps: Deps) -> dict[str, Any]:
+async def list_api_keys(principal: Examiner, deps: Deps) -> dict[str, Any]:
     """All API keys, without their secrets."""
     return page([shapes.api_key(row) for row in await deps.views.api_keys()], None)
 

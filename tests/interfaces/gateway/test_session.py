@@ -119,13 +119,38 @@ def test_the_inbox_is_for_staff() -> None:
     for principal in (visitor(), api_key()):
         reply = only_reply(receive(Session(principal), type="subscribe_inbox"))
         assert reply["code"] == "forbidden"
-    for role in Role:
+    for role in (Role.ADMIN, Role.AGENT):
         assert receive(Session(agent(role)), type="subscribe_inbox") == [FollowInbox()]
 
 
-def test_an_auditor_reads_and_does_not_show_itself() -> None:
+def test_what_an_auditor_follows_is_written_down_first() -> None:
     session = Session(agent(Role.AUDITOR))
-    assert receive(session, type="subscribe", conversation_id="any") == [Follow("any", 0)]
+    for frame, what, subject, then in (
+        ({"type": "subscribe_inbox"}, "subscribe_inbox", None, FollowInbox()),
+        ({"type": "subscribe", "conversation_id": "c"}, "subscribe", "c", Follow("c", 0)),
+    ):
+        (record,) = receive(session, **frame)
+        assert record == Record(RecordRead(what, subject, {}), then)
+        assert session.recorded(record, Receipt(7, {})) == [then]
+
+
+def test_what_can_not_be_written_down_an_auditor_does_not_see() -> None:
+    session = Session(agent(Role.AUDITOR))
+    (record,) = receive(session, type="subscribe", conversation_id="c")
+    reply = only_reply(session.recorded(record, Busy("no")))
+    assert reply["code"] == "unavailable"
+    assert session.following == {}
+
+
+def test_an_auditor_that_unsubscribed_meanwhile_follows_nothing() -> None:
+    session = Session(agent(Role.AUDITOR))
+    (record,) = receive(session, type="subscribe", conversation_id="c")
+    receive(session, type="unsubscribe", conversation_id="c")
+    assert session.recorded(record, Receipt(7, {})) == []
+
+
+def test_an_auditor_does_not_show_itself() -> None:
+    session = Session(agent(Role.AUDITOR))
     reply = only_reply(receive(session, type="typing", conversation_id="any", on=True))
     assert reply["code"] == "forbidden"
 
