@@ -32,9 +32,7 @@ GAPS: Final[dict[Gap, tuple[str, str]]] = {
 """[Chinese, English]."""
 
 
-def life_event(
-    step: LifeEvent, cloud_event: Callable[[RecordedEvent], dict[str, Any]]
-) -> dict[str, Any]:
+def life_event(step: LifeEvent, raw: Callable[[RecordedEvent], dict[str, Any]]) -> dict[str, Any]:
     """One step of a life: who, what, why, and the event as it is stored."""
     recorded, metadata = step.recorded, step.metadata
     return {
@@ -56,7 +54,7 @@ def life_event(
             "traceparent": metadata.traceparent,
         },
         "unreadable": step.unreadable,
-        "event": cloud_event(recorded),
+        "event": raw(recorded),
         "payload_sha256": hashlib.sha256(recorded.payload).hexdigest(),
         "receipt": f"/api/v1/events/{recorded.position}/receipt",
     }

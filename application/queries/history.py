@@ -1,11 +1,11 @@
 """Conversations as they were: folded from the log up to a position or a time, no view between."""
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from application import codec
 from application.codec import Envelope
-from application.ports.event_store import EventStore
+from application.ports.event_store import RecordedEvent
 from application.ports.views import ContactSummary, ConversationRow, MessageRow
 from domain.actors import ActorKind
 from domain.contact import contact as contacts
@@ -20,8 +20,20 @@ from domain.message.events import MessageEdited, MessageRecalled, MessageSent
 S = TypeVar("S")
 
 
+class Past(Protocol):
+    """As much of `EventStore` as looking back needs."""
+
+    def read_stream(
+        self,
+        stream: str,
+        after_version: int = -1,
+        limit: int | None = None,
+        up_to_position: int | None = None,
+    ) -> list[RecordedEvent]: ...
+
+
 def conversation_as_of(
-    store: EventStore, conversation_id: str, position: int | None, time_us: int | None
+    store: Past, conversation_id: str, position: int | None, time_us: int | None
 ) -> ConversationRow:
     """The row that the views would have shown then.
 
@@ -68,7 +80,7 @@ def conversation_as_of(
 
 
 def _envelopes(
-    store: EventStore, stream: str, position: int | None, time_us: int | None
+    store: Past, stream: str, position: int | None, time_us: int | None
 ) -> Iterable[Envelope]:
     for recorded in store.read_stream(stream, up_to_position=position):
         if time_us is not None and recorded.recorded_us > time_us:
@@ -84,7 +96,7 @@ def _fold(decider: Decider[S], id: str, events: Iterable[Envelope]) -> S:
 
 
 def _message(
-    store: EventStore, message_id: str, position: int | None, time_us: int | None
+    store: Past, message_id: str, position: int | None, time_us: int | None
 ) -> MessageRow | None:
     stream = messages.DECIDER.stream(message_id)
     return message_row(message_id, list(_envelopes(store, stream, position, time_us)))

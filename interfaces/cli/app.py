@@ -14,6 +14,7 @@ class _Kefu(LazyGroup):
     modules: ClassVar = {
         "log": "interfaces.cli.log",
         "views": "interfaces.cli.views",
+        "audit": "interfaces.cli.audit",
         "admin": "interfaces.cli.admin",
         "demo": "interfaces.cli.demo",
     }

@@ -124,7 +124,7 @@ def export(
         if moment is not None:
             after = max(after, feed.position_at(moment - 1))
         for event in FeedCursor(feed, after, _names(types), _names(categories)).to_end():
-            print_json(_shape(event))
+            print_json(stored_event(event))
 
 
 @app.command()
@@ -154,7 +154,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _shape(event: RecordedEvent) -> dict[str, Any]:
+def stored_event(event: RecordedEvent) -> dict[str, Any]:
+    """An event as it stands in the log."""
     return {
         "position": event.position,
         "stream": event.stream,
@@ -168,7 +169,7 @@ def _shape(event: RecordedEvent) -> dict[str, Any]:
 
 def _show(event: RecordedEvent, *, as_json: bool) -> None:
     if as_json:
-        print_json(_shape(event))
+        print_json(stored_event(event))
         return
     actor = codec.decode_metadata(event.metadata)
     who = f"{actor.actor_kind.value}:{actor.actor_id}"

@@ -86,7 +86,7 @@ def _goes_on(known: _Reading, after: int, now_us: int) -> bool:
 def _described(connection: HTTPConnection) -> tuple[str, str | None, dict[str, str]]:
     """The kind of read, the one thing that it is about, and its filters."""
     route = connection.scope["route"]
-    parts = route.path.removeprefix(_PREFIX).split("/")
+    parts = route.path.removeprefix(_PREFIX).strip("/").split("/")
     what = "/".join(part for part in parts if not part.startswith("{"))
     ids = list(connection.path_params.values())
     filters = {

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from application.commands.audit import RecordRead
 from application.commands.conversation import MoveReadCursor
 from application.commands.message import SendMessage
 from application.ports.core import Receipt
@@ -19,6 +20,7 @@ from interfaces.gateway.session import (
     Execute,
     Follow,
     FollowInbox,
+    Record,
     Reply,
     Session,
     Tell,

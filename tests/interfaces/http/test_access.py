@@ -18,6 +18,7 @@ ROUTERS = (
     app_module.messages,
     app_module.people,
     app_module.events,
+    app_module.audit,
     app_module.operations,
     app_module.pages,
 )
@@ -70,7 +71,7 @@ ALLOWED = {
     ("GET", "/conversations"): {"admin", "agent", "auditor"},
     ("GET", "/contacts"): {"admin", "agent", "auditor"},
     ("GET", "/agents"): {"admin", "agent", "auditor"},
-    ("GET", "/api_keys"): {"admin"},
+    ("GET", "/api_keys"): {"admin", "auditor"},
     ("GET", "/events"): {"auditor", "key"},
     ("GET", "/auth/me"): {"admin", "agent", "auditor"},
 }
