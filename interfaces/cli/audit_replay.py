@@ -35,7 +35,7 @@ def replay(
     Needs the log's files alone; through a running core it is faster.
     """
     settings = settings_for(data_dir)
-    with progress_bar("read the log", quiet=as_json) as progress:
+    with progress_bar("read the log", quiet=as_json, late=True) as progress:
         found = asyncio.run(_replay(settings, conversation, until, progress))
     print_json(found) if as_json else _show(found)
 

@@ -4,7 +4,6 @@ import asyncio
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from application.queries import trace as tracing
 from interfaces import audit_shapes
@@ -24,7 +23,7 @@ def trace(
     Where a time is not known, the reason and the bounds that are known stand in its place.
     """
     settings = settings_for(data_dir)
-    with progress_bar("read the log", quiet=as_json) as progress:
+    with progress_bar("read the log", quiet=as_json, late=True) as progress:
         found = asyncio.run(_trace(settings, message, progress))
     print_json(found) if as_json else _show(found)
 
@@ -43,17 +42,16 @@ def _show(found: dict[str, Any]) -> None:
         f" {found['conversation_id']}, position {found['position']}",
         highlight=False,
     )
-    table = Table("station", "state", "time", "by whom", "why")
     for stop in found["stations"]:
         gap, reader = stop["gap"], stop["reader"]
-        why = "" if gap is None else gap["en"] + (f": {gap['detail']}" if gap["detail"] else "")
         who = "" if reader is None else f"{reader['name'] or reader['id']} ({reader['kind']})"
-        table.add_row(stop["station"], stop["state"], _time(stop), who, why)
-    out.print(table)
+        why = "" if gap is None else gap["en"] + (f": {gap['detail']}" if gap["detail"] else "")
+        parts = (f"{stop['station']:<10} {stop['state']:<15}", _time(stop), who, why)
+        out.print("  ".join(filter(None, parts)), markup=False, highlight=False)
 
 
 def _time(stop: dict[str, Any]) -> str:
     if stop["at"] is not None:
         return str(stop["at"])
     bounds = (("after", stop["not_before"]), ("before", stop["not_after"]))
-    return "\n".join(f"{word} {time}" for word, time in bounds if time is not None)
+    return ", ".join(f"{word} {time}" for word, time in bounds if time is not None)

@@ -156,6 +156,7 @@ def _names(text: str) -> list[str]:
 
 def stored_event(event: RecordedEvent) -> dict[str, Any]:
     """An event as it stands in the log."""
+    """An event as it stands in the log."""
     return {
         "position": event.position,
         "stream": event.stream,

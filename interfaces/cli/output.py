@@ -24,8 +24,14 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A function (done, total) that moves a bar on standard error."""
+def progress_bar(
+    title: str, *, quiet: bool, late: bool = False
+) -> Iterator[Callable[[int, int], None]]:
+    """A function (done, total) that moves a bar on standard error.
+
+    Args:
+        late: Show it only when it is moved, because mostly there is nothing to wait for.
+    """
     if quiet:
         yield lambda done, total: None
         return
@@ -37,6 +43,17 @@ def progress_bar(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=max(total, 1))
+    progress = Progress(*columns, console=err)
+    task = progress.add_task(title, total=None)
+
+    def move(done: int, total: int) -> None:
+        progress.start()
+        progress.update(task, completed=done, total=max(total, 1))
+
+    if not late:
+        progress.start()
+    try:
+        yield move
+    finally:
+        if progress.live.is_started:
+            progress.stop()

@@ -2,6 +2,7 @@
 import { h } from "/widget/static/dom.js";
 import { detect, remember, translator } from "/widget/static/i18n.js";
 import { Details } from "./details.js";
+import { LifeView } from "./life.js";
 import { List } from "./list.js";
 import { showLogin } from "./login.js";
 import { installShortcuts, showShortcuts } from "./shortcuts.js";
@@ -41,11 +42,24 @@ function showConsole() {
     const unread = state.inbox.unread;
     document.title = unread ? `(${unread}) kefu 客服` : "kefu 客服";
   });
+  state.addEventListener("look-back", ({ detail }) => showLife(detail));
   state.addEventListener("problem", ({ detail }) => toast(toasts, detail.message));
   document.addEventListener("visibilitychange", () => state.open && state.markRead());
   installShortcuts(context, { list, thread, details });
   showState(banner);
   state.changed("inbox");
+}
+
+function showLife(id) {
+  const main = document.querySelector("main");
+  const before = document.activeElement;
+  const life = LifeView.of(context, id, () => {
+    life.remove();
+    main.hidden = false;
+    before?.focus();
+  });
+  main.hidden = true;
+  main.after(life);
 }
 
 function showState(banner) {

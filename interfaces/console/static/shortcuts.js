@@ -1,13 +1,13 @@
 // One-key shortcuts, off while somebody is writing.
 import { h } from "/widget/static/dom.js";
 
-const KEYS = [["/", "key-search"], ["j  k", "key-next"], ["r", "key-reply"], ["n", "key-note"], ["e", "key-resolve"], ["?", "key-help"]];
+const KEYS = [["/", "key-search"], ["j  k", "key-next"], ["r", "key-reply"], ["n", "key-note"], ["e", "key-resolve"], ["h", "key-history"], ["?", "key-help"]];
 
 export function installShortcuts(context, { list, thread }) {
   const { state } = context;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select, dialog")) return;
+    if (event.target.closest("input, textarea, select, dialog") || document.querySelector("kefu-life")) return;
     const actions = {
       "/": () => list.search.focus(),
       j: () => list.step(1),
@@ -15,6 +15,7 @@ export function installShortcuts(context, { list, thread }) {
       r: () => state.open && thread.composer.focus(false),
       n: () => state.open && thread.composer.focus(true),
       e: () => state.open && state.canWrite && toggle(state),
+      h: () => state.lookBack(),
       "?": () => showShortcuts(context),
     };
     const action = actions[event.key];

@@ -31,6 +31,15 @@ export class State extends EventTarget {
     return this.me?.role !== "auditor";
   }
 
+  get canLookBack() {
+    return this.me?.role === "auditor" || this.me?.role === "admin";
+  }
+
+  // The life of the open conversation, for auditors and administrators.
+  lookBack() {
+    if (this.open && this.canLookBack) this.dispatchEvent(new CustomEvent("look-back", { detail: this.open }));
+  }
+
   async resume() {
     this.api.token = sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
     if (!this.api.token) return false;

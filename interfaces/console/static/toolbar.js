@@ -20,7 +20,8 @@ export class Toolbar {
     this.reopen = this.#button("reopen", () => state.act("toggle_status", { status: "open" }));
     const back = h("button", { type: "button", class: "quiet back", "aria-label": t("back"), onclick: () => this.#back() }, "‹");
     this.actions = h("div", { class: "actions" }, this.assign, this.snooze, this.until, this.resolve, this.reopen);
-    this.element = h("header", { class: "toolbar" }, back, this.title, this.actions);
+    this.history = this.#button("history", () => state.lookBack());
+    this.element = h("header", { class: "toolbar" }, back, this.title, this.history, this.actions);
   }
 
   show() {
@@ -29,6 +30,7 @@ export class Toolbar {
     if (!row) return;
     this.title.textContent = row.contact.name || row.contact.identifier || `${t("visitor")} ${row.contact.id.slice(-4)}`;
     this.actions.hidden = !state.canWrite;
+    this.history.hidden = !state.canLookBack;
     this.resolve.hidden = row.status === "resolved";
     this.snooze.hidden = row.status !== "open";
     this.reopen.hidden = row.status === "open";

@@ -23,6 +23,14 @@ export class Api {
     return this.request("POST", path, body);
   }
 
+  // What is no JSON, such as a receipt, as text.
+  async text(path) {
+    const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    const answer = await fetch(`${this.origin}/api/v1${path}`, { headers, credentials: "omit", cache: "no-store" });
+    if (answer.ok) return answer.text();
+    throw new Problem(answer.status, await answer.json().catch(() => ({})));
+  }
+
   async request(method, path, body) {
     const headers = {};
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
