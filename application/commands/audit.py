@@ -20,8 +20,8 @@ class RecordRead(msgspec.Struct, frozen=True, tag=True):
 
 
 def record_read(uow: UnitOfWork, command: RecordRead, actor: Actor) -> dict[str, Any]:
-    """Agents of every role, each in a stream of its own for each day (UTC)."""
-    if actor.kind is not ActorKind.AGENT:
+    """Agents of every role and an operator's exports, by reader and day (UTC)."""
+    if actor.kind not in (ActorKind.AGENT, ActorKind.SYSTEM):
         raise Forbidden
     day = datetime.fromtimestamp(uow.now_us / 1e6, UTC).strftime("%Y%m%d")
     state = uow.load(reading.DECIDER, f"{actor.id}-{day}")

@@ -12,7 +12,7 @@ from application.queries.life import LifeEvent, life
 from application.queries.past_messages import messages_as_of
 from domain.errors import InvalidInput
 from interfaces import audit_shapes, shapes
-from interfaces.bootstrap import audit_operations
+from interfaces.bootstrap import past_operations
 from interfaces.cli.log import stored_event
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import out, print_json, progress_bar
@@ -41,10 +41,10 @@ def replay(
 
 
 async def _replay(settings: Settings, id: str, until: str | None, progress: Any) -> dict[str, Any]:
-    with closing(audit_operations.feed(settings)) as feed:
+    with closing(past_operations.feed(settings)) as feed:
         position = _position(feed, until)
-    opener = audit_operations.opener(settings)
-    async with audit_operations.streams(settings, progress) as streams:
+    opener = past_operations.opener(settings)
+    async with past_operations.streams(settings, progress) as streams:
         gathered = await gather(streams, opener, id, position)
         row = conversation_as_of(gathered, id, position, None)
         past = await messages_as_of(gathered, opener, id, position, limit=_ALL)

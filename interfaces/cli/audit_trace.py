@@ -7,7 +7,7 @@ import typer
 
 from application.queries import trace as tracing
 from interfaces import audit_shapes
-from interfaces.bootstrap import audit_operations
+from interfaces.bootstrap import past_operations
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import out, print_json, progress_bar
 from interfaces.settings import Settings
@@ -29,10 +29,10 @@ def trace(
 
 
 async def _trace(settings: Settings, id: str, progress: Any) -> dict[str, Any]:
-    opener = audit_operations.opener(settings)
-    async with audit_operations.streams(settings, progress) as streams:
+    opener = past_operations.opener(settings)
+    async with past_operations.streams(settings, progress) as streams:
         sent, _ = await tracing.sent_event(streams, opener, id)
-        views = await audit_operations.projection_of(settings, sent.position)
+        views = await past_operations.projection_of(settings, sent.position)
         return audit_shapes.message_trace(await tracing.trace(streams, opener, id, views))
 
 

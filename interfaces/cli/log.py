@@ -1,5 +1,6 @@
 """`kefu log`: look at the event log, check it, copy it."""
 
+import asyncio
 import contextlib
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,7 +13,7 @@ from application import codec
 from application.ports.event_store import RecordedEvent
 from application.queries.feed import FeedCursor
 from interfaces import shapes
-from interfaces.bootstrap import log_operations
+from interfaces.bootstrap import log_operations, past_operations
 from interfaces.cli import log_archive, log_backup
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json, progress_bar
@@ -115,12 +116,19 @@ def export(
     types: Types = "",
     categories: Categories = "",
 ) -> None:
-    """All events after a position or a moment, or those that pass the filters, as JSON lines."""
+    """All events after a position or a moment, or those that pass the filters, as JSON lines.
+
+    A running core writes the export down first, as an event.
+    """
     try:
         moment = shapes.parse_time(since) if since is not None else None
     except ValueError as error:
         raise fail(f"--since {since}: {error}; give it as 2026-11-26T08:00:00Z", 2) from None
-    with contextlib.closing(log_operations.feed(settings_for(data_dir))) as feed:
+    settings = settings_for(data_dir)
+    filters = {"after": str(after), "since": since or "", "types": types, "categories": categories}
+    given = {key: value for key, value in filters.items() if value}
+    with contextlib.closing(log_operations.feed(settings)) as feed:
+        asyncio.run(past_operations.record_export(settings, "log/export", given))
         if moment is not None:
             after = max(after, feed.position_at(moment - 1))
         for event in FeedCursor(feed, after, _names(types), _names(categories)).to_end():

@@ -17,10 +17,10 @@ from interfaces.http.models import Problem
 from interfaces.http.network import ClientMiddleware
 from interfaces.http.rate_limit import RateLimit
 from interfaces.http.routes import (
-    audit,
     auth,
     conversations,
     events,
+    lives,
     messages,
     operations,
     pages,
@@ -85,7 +85,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_middleware(RequestMiddleware, ids=dependencies.ids, stats=app.state.http_stats)
     app.add_middleware(ClientMiddleware, trusted=TrustedNetworks(settings.trusted_proxies))
     api = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
-    for module in (auth, widget, conversations, messages, people, events, audit):
+    for module in (auth, widget, conversations, messages, people, events, lives):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(operations.router)

@@ -80,7 +80,7 @@ async def test_a_read_is_an_event_in_the_readers_stream_of_that_day(driver: Driv
     assert msgspec.json.decode(recorded.metadata)["actorId"] == auditor.id
 
 
-async def test_a_visitor_records_no_reads_and_filters_have_a_limit(driver: Driver) -> None:
+async def test_visitors_and_keys_record_no_reads_and_filters_have_a_limit(driver: Driver) -> None:
     with pytest.raises(Forbidden):
         await driver.execute(RecordRead("x", None, {}), await driver.visitor())
     auditor = await driver.agent(Role.AUDITOR)

@@ -212,6 +212,7 @@ export class LifeView extends HTMLElement {
         ),
       );
       place.replaceChildren(h("h3", {}, t("trace")), h("table", { class: "stations" }, h("tbody", {}, rows)));
+      place.scrollIntoView({ block: "nearest" });
     } catch (error) {
       this.state.problem(error);
     }

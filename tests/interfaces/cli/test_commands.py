@@ -1,6 +1,7 @@
 """The command line: readable for people, JSON for machines, 0 good, 1 failed, 2 wrong use."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,19 @@ def test_log_tail_and_export_pass_only_what_the_filters_name(kefu: Kefu) -> None
     since = kefu.cli("log", "export", "--since", moment).stdout.splitlines()
     assert json.loads(since[0])["time"] == moment
     assert kefu.cli("log", "export", "--since", "yesterday", check=False).returncode == 2
+
+
+def test_an_export_is_an_event_and_without_a_core_it_goes_on(kefu: Kefu, tmp_path: Path) -> None:
+    kefu.cli("log", "export", "--types", "contact.*")
+    exported = kefu.cli("log", "export", "--types", "audit.*").stdout.splitlines()
+    earlier, this = (json.loads(line) for line in exported[-2:])
+    assert earlier["payload"]["what"] == "log/export"
+    assert earlier["payload"]["filters"] == {"after": "0", "types": "contact.*"}
+    assert earlier["metadata"]["actorKind"] == "system"
+    assert this["payload"]["filters"]["types"] == "audit.*"
+    shutil.copytree(kefu.data_dir / "log", tmp_path / "copy" / "log")
+    copied = Kefu(tmp_path / "copy").cli("log", "export", "--types", "audit.*").stdout
+    assert copied.splitlines() == exported
 
 
 def test_log_verify_is_good_on_a_log_in_use(kefu: Kefu) -> None:

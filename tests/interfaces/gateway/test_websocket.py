@@ -248,6 +248,26 @@ async def test_who_may_send_what(world: World) -> None:
             assert (await hear(socket))["code"] == code
 
 
+async def test_an_auditor_is_shown_nothing_before_its_reading_is_on_disk(world: World) -> None:
+    visitor, auditor = await world.visitor(), await world.agent(Role.AUDITOR)
+    async with visitor.connect() as socket:
+        await send(socket, visitor, "r")
+        await hear(socket, "ack")
+    before = world.log.durable_position
+    async with auditor.connect() as socket:
+        await tell(socket, type="subscribe", conversation_id=visitor.conversation_id)
+        await hear(socket, "message")
+        (read,) = world.log.read(before, 10)
+        assert read.type == "audit.read.v1"
+        assert read.stream.startswith(f"audit-{auditor.actor.id}-")
+    agent = await world.agent()
+    before = world.log.durable_position
+    async with agent.connect() as socket:
+        await tell(socket, type="subscribe", conversation_id=visitor.conversation_id)
+        await hear(socket, "message")
+    assert world.log.durable_position == before
+
+
 # Two people.
 
 

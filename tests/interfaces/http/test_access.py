@@ -18,7 +18,7 @@ ROUTERS = (
     app_module.messages,
     app_module.people,
     app_module.events,
-    app_module.audit,
+    app_module.lives,
     app_module.operations,
     app_module.pages,
 )
