@@ -1,6 +1,9 @@
 """Views and a rebuild at the same position: equal checksums, and every difference by its name."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -8,14 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from application import codec
+from application.ports.event_store import ANY_VERSION, StreamAppend
 from application.projections.runner import ProjectionRunner
 from domain.errors import Conflict
+from infrastructure.eventlog.reader import LogReader
+from infrastructure.eventlog.store import EventLog
 from infrastructure.postgres import schema
 from infrastructure.postgres.projection_store import PostgresProjectionStore
 from infrastructure.postgres.rebuild import rebuild
 from infrastructure.postgres.verify import KEYS, MAX_DIFFERENCES, ViewsReport, verify
-from tests.application.projections.fakes import FakeFeed, History
+from tests.application.projections.fakes import METADATA, FakeFeed, Happening, History
 from tests.infrastructure.postgres.tables import active_schema, schemas
+from tests.infrastructure.postgres.test_rebuild import _projecting as projecting
 
 CatchUp = Callable[[], ProjectionRunner]
 CONVERSATIONS = ("c1", "c2")
@@ -202,3 +210,43 @@ def test_neither_the_views_nor_a_running_rebuild_are_touched(
 
 def test_every_table_of_the_views_is_compared() -> None:
     assert KEYS.keys() == set(schema.TABLES) - {"tracking"}
+
+
+def test_views_that_are_being_written_are_compared_at_one_position(
+    tmp_path: Path, database_url: str
+) -> None:
+    with EventLog.open(tmp_path / "log") as log:
+
+        def append(happenings: Sequence[Happening]) -> None:
+            log.append_sync(
+                [
+                    [
+                        StreamAppend(stream, ANY_VERSION, [codec.encode(event, METADATA)])
+                        for stream, event in happenings
+                    ]
+                ]
+            )
+
+        history = History(append)
+        tell(history, [("visitor", n, f"message {n}") for n in range(500)])
+        done = threading.Event()
+
+        def talk() -> None:
+            while not done.is_set():
+                seq = history.visitor_says("c1", "还在吗？ still there?")
+                history.agent_reads("c1", seq)
+
+        reader = LogReader(tmp_path / "log")
+        with projecting(LogReader(tmp_path / "log"), database_url) as runner:
+            with ThreadPoolExecutor() as pool:
+                talking = pool.submit(talk)
+                try:
+                    reports = [verify(database_url, reader, silent) for _ in range(3)]
+                finally:
+                    done.set()
+                talking.result(10)
+            assert runner.stats.parked == 0
+        assert [report.differences for report in reports] == [[], [], []]
+        positions = [report.position for report in reports]
+        assert positions == sorted(positions)
+        reader.close()
