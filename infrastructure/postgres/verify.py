@@ -174,9 +174,8 @@ def _compare(connection: schema.Connection, name: str, shadow: str, position: in
             count, named = _differences(connection, (name, shadow), table, columns, buckets)
             differences += named
         tables[table] = TableReport(*_summary(found), *_summary(expected), count)
-    return ViewsReport(
-        name, position, not any(t.differences for t in tables.values()), tables, differences
-    )
+    ok = all(found.checksum == found.expected_checksum for found in tables.values())
+    return ViewsReport(name, position, ok, tables, differences)
 
 
 _Buckets = dict[int, tuple[int, bytes]]
