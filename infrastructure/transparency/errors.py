@@ -5,12 +5,13 @@
     KefuError
     ├── InfrastructureError
     │   ├── AuditContradiction   log, tiles or a checkpoint say different things; names a position
-    │   └── MissingTile          a tile that a checkpoint needs is not there, or not whole
+    │   ├── MissingTile          a tile that a checkpoint needs is not there, or not whole
+    │   ├── BadNote              not a signed note, or not signed by the key that was asked for
+    │   └── BadReceipt           not a receipt, or it proves something else
     ├── Unavailable
     │   └── NotCovered           no checkpoint covers the position yet; try again
     └── InvalidInput
-        ├── BadNote              not a signed note, or not signed by the key that was asked for
-        └── BadReceipt           not a receipt, or it proves something else
+        └── BadKey               not a signing key, verifier key or name
 """
 
 from domain.errors import InfrastructureError, InvalidInput, Unavailable
@@ -50,13 +51,19 @@ class NotCovered(Unavailable):
         )
 
 
-class BadNote(InvalidInput):
+class BadNote(InfrastructureError):
     """Not a signed note of the key that was asked for."""
 
     code = "audit-bad-note"
 
 
-class BadReceipt(InvalidInput):
+class BadReceipt(InfrastructureError):
     """Not a receipt, or one that does not prove what it should."""
 
     code = "audit-bad-receipt"
+
+
+class BadKey(InvalidInput):
+    """Not a signing key, a verifier key, or a name that a log may have."""
+
+    code = "audit-bad-key"

@@ -2,14 +2,18 @@
 
 import contextlib
 import os
+import uuid
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
+from application.ports.transparency import AuditState
 from infrastructure.eventlog.disk import sync_directory
 from infrastructure.eventlog.sealing import replace_file
+from infrastructure.eventlog.segment import list_segments, read_header
 from infrastructure.system.private_files import read_or_make_secret
+from infrastructure.transparency.errors import NotCovered
 from infrastructure.transparency.signed_note import (
     Checkpoint,
     Signer,
@@ -17,6 +21,7 @@ from infrastructure.transparency.signed_note import (
     load_signer,
     new_private_key,
     open_checkpoint,
+    parse_vkey,
 )
 
 CHECKPOINT: Final = "checkpoint"
@@ -32,35 +37,65 @@ class AuditFiles(NamedTuple):
     """`audit/`: checkpoint and tiles, rebuildable from the log."""
     key: Path
     """The signing key."""
+    vkey: Path
+    """The verifier key, for whoever only checks."""
     persisted: Path
     """The last checkpoint that was signed, kept apart from the tiles. Written before the one in
     the tree's directory: who deletes that does not make us forget what was signed."""
     wanted: Path
     """Position that somebody waits to have covered."""
 
+    @classmethod
+    def under(cls, data: Path, key: str | None = None) -> "AuditFiles":
+        """Those of a data directory.
 
-class AuditState(msgspec.Struct, frozen=True):
-    """What `/readyz` shows of the builder."""
+        Args:
+            data: The directory.
+            key: Path of the signing key, if it is elsewhere.
+        """
+        keys = data / "keys"
+        return cls(
+            data / "log",
+            data / "audit",
+            keys / "audit-signing.key" if key is None else Path(key),
+            keys / "audit.vkey",
+            keys / "audit-checkpoint",
+            data / "run" / "audit-wanted",
+        )
 
-    size: int = 0
-    """Events that the last checkpoint covers."""
-    refused: str | None = None
-    """Why nothing is signed any more; None: it is."""
 
+def signer(files: AuditFiles, name: str | None) -> Signer:
+    """The signer with the key in its file, which is made if it is missing.
 
-def load_key(files: AuditFiles, name: str, *, make: bool) -> Signer:
-    """The signer with the key in its file.
+    Args:
+        files: Of the log.
+        name: Of the log; None: made of its id.
 
     Raises:
-        FileNotFoundError: there is none, and none is to be made.
-        BadNote: it is no Ed25519 key.
+        BadKey: it is no Ed25519 key, or the name can't be one.
+        FileNotFoundError: there is no log yet to take a name from.
     """
-    if make and not files.key.exists():
-        pem = read_or_make_secret(files.key, new_private_key().decode())
-        sync_directory(files.key.parent)
-    else:
-        pem = files.key.read_bytes()
-    return load_signer(name, pem)
+    if name is None:
+        name = f"kefu.local/{_log_id(files.log)}"
+    pem = read_or_make_secret(files.key, new_private_key().decode())
+    sync_directory(files.key.parent)
+    found = load_signer(name, pem)
+    files.vkey.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(files.vkey, f"{found.verifier.vkey}\n".encode())
+    return found
+
+
+def verifier(files: AuditFiles) -> Verifier:
+    """The verifier with the public key that the role `audit` has written.
+
+    Raises:
+        NotCovered: it has not started yet.
+        BadKey: the file holds something else.
+    """
+    text = _read(files.vkey)
+    if text is None:
+        raise NotCovered(1, 0)
+    return parse_vkey(text.decode("utf-8", "replace"))
 
 
 def signed_checkpoint(files: AuditFiles) -> bytes | None:
@@ -116,6 +151,13 @@ def read_state(files: AuditFiles) -> AuditState | None:
         data = _read(files.tree / _STATE)
         return None if data is None else msgspec.json.decode(data, type=AuditState)
     return None
+
+
+def _log_id(log: Path) -> str:
+    segments = list_segments(log) if log.is_dir() else []
+    if not segments:
+        raise FileNotFoundError(f"there is no log in {log}")
+    return str(uuid.UUID(bytes=read_header(segments[0].path).uuid))
 
 
 def _read(path: Path) -> bytes | None:

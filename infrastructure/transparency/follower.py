@@ -10,19 +10,20 @@ from typing import Final
 
 import structlog
 
+from application.ports.transparency import AuditState
 from domain.errors import InfrastructureError, Unavailable
 from infrastructure.eventlog.errors import CorruptLog
 from infrastructure.eventlog.notify import FileWatch
 from infrastructure.eventlog.watermark import FILE_NAME
 from infrastructure.transparency.builder import AuditStats, TreeBuilder
 from infrastructure.transparency.errors import AuditContradiction, BadNote
-from infrastructure.transparency.files import AuditFiles, AuditState, asked_for, write_state
+from infrastructure.transparency.files import AuditFiles, asked_for, write_state
 from infrastructure.transparency.push import Pusher
 from infrastructure.transparency.signed_note import Signer
 
 _REST_S: Final = 0.25
 """Between two looks at a log that grows: each would otherwise be a wake-up for a few events."""
-_IDLE_S: Final = 1.0
+_IDLE_S: Final = 0.5
 _RETRY_S: Final = 5.0
 _log = structlog.get_logger(__name__)
 
@@ -95,7 +96,7 @@ class TreeFollower:
             due = time.monotonic() + self._interval_s
             while not stopping():
                 more = builder.advance()
-                wanted = min(asked_for(self._files), self.stats.size) > self.stats.signed_size
+                wanted = self.stats.signed_size < asked_for(self._files) <= self.stats.size
                 if wanted or time.monotonic() >= due:
                     note = builder.checkpoint()
                     due = time.monotonic() + self._interval_s

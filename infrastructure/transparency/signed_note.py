@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from infrastructure.transparency.errors import BadNote
+from infrastructure.transparency.errors import BadKey, BadNote
 
 _ED25519: Final = b"\x01"
 _SIGNATURE: Final = "— "
@@ -112,15 +112,15 @@ def parse_vkey(vkey: str) -> Verifier:
     """A verifier from `name+key id+key`, as `kefu audit key` prints it.
 
     Raises:
-        BadNote: it is none.
+        BadKey: it is none.
     """
     parts = vkey.strip().split("+", 2)  # base64 may have a + too
     raw = _decode(parts[2]) if len(parts) == 3 else b""
     if len(raw) != 33 or raw[:1] != _ED25519 or not valid_name(parts[0]):
-        raise BadNote("a verifier key is name+id+key, with an Ed25519 key")
+        raise BadKey("a verifier key is name+id+key, with an Ed25519 key")
     verifier = Verifier(parts[0], Ed25519PublicKey.from_public_bytes(raw[1:]))
     if parts[1] != verifier.key_id.hex():
-        raise BadNote("the verifier key's id does not fit its name and key")
+        raise BadKey("the verifier key's id does not fit its name and key")
     return verifier
 
 
@@ -142,16 +142,16 @@ def load_signer(name: str, pem: bytes) -> Signer:
     """A signer from a key's PEM.
 
     Raises:
-        BadNote: it is no Ed25519 key, or the name can't be one.
+        BadKey: it is no Ed25519 key, or the name can't be one.
     """
     if not valid_name(name):
-        raise BadNote(f"{name!r} can't be a log's name: no spaces, no +")
+        raise BadKey(f"{name!r} can't be a log's name: no spaces, no +")
     try:
         key = serialization.load_pem_private_key(pem, None)
     except (ValueError, TypeError):
-        raise BadNote("the audit key is no unencrypted PEM private key") from None
+        raise BadKey("the audit key is no unencrypted PEM private key") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise BadNote("the audit key must be an Ed25519 key")
+        raise BadKey("the audit key must be an Ed25519 key")
     return Signer(name, key)
 
 

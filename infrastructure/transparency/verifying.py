@@ -81,8 +81,9 @@ def verify(
 def verify_range(
     files: AuditFiles,
     checkpoint: Checkpoint,
+    pinned: Checkpoint | None,
     first: int,
-    last: int,
+    last: int | None,
     progress: Progress = lambda done, total: None,
 ) -> AuditReport:
     """Check some events: their frames, their leaves, and that the tiles that hold these belong to
@@ -91,16 +92,21 @@ def verify_range(
     Args:
         files: Of the log.
         checkpoint: The published one; its signature was checked.
+        pinned: One that was kept elsewhere; its signature was checked. By the tiles, the published
+            one has to go on from it.
         first: Position of the first event.
-        last: Position of the last one; at most that of the log's.
+        last: Position of the last one; None: the log's.
         progress: Is told events done and events in all.
     """
     log = EventEntries(files.log)
     tiles = TileReader(files.tree, checkpoint.size)
-    comparison = Comparison(tiles, checkpoint, None)
+    comparison = Comparison(tiles, checkpoint, pinned)
     findings: list[AuditFinding] = []
     durable = log.durable_position()
-    last = min(last, durable)
+    last = durable if last is None else min(last, durable)
+    if pinned is not None and not _goes_on(tiles, pinned, checkpoint):
+        reason = f"the published checkpoint does not go on from the pinned one of {pinned.size}"
+        findings.append(AuditFinding(1, "", "audit-contradiction", reason))
     try:
         at = first - 1
         while at < last and (entries := log.read(at, min(_BATCH, last - at))):
@@ -122,6 +128,16 @@ def verify_range(
             findings.append(AuditFinding(index + 1, event, "audit-contradiction", reason))
             break
     return _report(first, last, comparison, findings, durable)
+
+
+def _goes_on(tiles: TileReader, old: Checkpoint, new: Checkpoint) -> bool:
+    if old.size > new.size:
+        return False
+    try:
+        proof = tree.consistency_proof(old.size, new.size, tiles.node)
+    except MissingTile:
+        return False
+    return tree.verify_consistency(old.size, new.size, old.root, new.root, proof)
 
 
 def _report(

@@ -14,6 +14,7 @@ class _Kefu(LazyGroup):
     modules: ClassVar = {
         "log": "interfaces.cli.log",
         "views": "interfaces.cli.views",
+        "audit": "interfaces.cli.audit",
         "admin": "interfaces.cli.admin",
         "demo": "interfaces.cli.demo",
     }
@@ -33,7 +34,7 @@ def serve(
     role: Annotated[
         str | None,
         typer.Option(
-            help="Run only core, web, gateway, link, projector or automation, as compose does."
+            help="Run only one role, as compose does: core, web, gateway and so on."
         ),
     ] = None,
     data_dir: DataDir = None,
