@@ -33,9 +33,7 @@ app = typer.Typer(
 def serve(
     role: Annotated[
         str | None,
-        typer.Option(
-            help="Run only one role, as compose does: core, web, gateway and so on."
-        ),
+        typer.Option(help="Run only one role, as compose does: core, web, gateway and so on."),
     ] = None,
     data_dir: DataDir = None,
     host: Annotated[
