@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -151,8 +151,8 @@ def test_the_page_for_auditors_works_as_it_is_printed(kefu: Kefu, tmp_path: Path
 class _Inbox(BaseHTTPRequestHandler):
     """Takes notes; fails the first time."""
 
-    notes: list[bytes]
-    failures: int
+    notes: ClassVar[list[bytes]]
+    failures: ClassVar[int]
 
     def do_POST(self) -> None:
         note = self.rfile.read(int(self.headers["Content-Length"]))
@@ -172,7 +172,7 @@ class _Inbox(BaseHTTPRequestHandler):
 @pytest.fixture
 def inbox() -> Iterator[tuple[str, type[_Inbox]]]:
     class Inbox(_Inbox):
-        notes = []
+        notes: ClassVar = []
         failures = 1
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Inbox)
@@ -211,7 +211,7 @@ def test_checkpoints_are_pushed_and_a_changed_log_is_refused_at_the_next_start(
         assert re.search(r'^kefu_audit_push_failures_total\{target="url"\} 1', _metrics(kefu), re.M)
         kefu.stop()
         pinned = (tmp_path / "newest").read_bytes()
-        # Somebody with the disks and no key claims that more was signed than there is.
+        # The log is gone, and another begins in its place: what was signed is not in it.
         log = kefu.data_dir / "log"
         for path in log.iterdir():
             if path.is_file():
