@@ -11,7 +11,7 @@ from domain.errors import InvalidInput
 from interfaces.audit_settings import AUDIT_SETTINGS, AuditSettings, check_audit_settings
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
 from interfaces.limit_settings import LIMIT_SETTINGS
-from interfaces.link_settings import LINK_SETTINGS, LinkSettings, check_link_settings
+from interfaces.link_settings import LINK_SETTINGS, check_link_settings
 from interfaces.setting import Setting, Value
 from interfaces.settings_urls import check_archive, check_cluster
 
