@@ -39,6 +39,19 @@ AUDIT_SETTINGS: Final = (
     Setting(
         "audit_push_url", "KEFU_AUDIT_PUSH_URL", None, "URL that checkpoints are sent to by POST."
     ),
+    Setting(
+        "audit_tsa_url",
+        "KEFU_AUDIT_TSA_URL",
+        None,
+        "URL of a time-stamping authority (RFC 3161) for checkpoints; unset: none.",
+    ),
+    Setting(
+        "audit_tsa_s",
+        "KEFU_AUDIT_TSA_S",
+        3600.0,
+        "Least time in s between two time stamps.",
+        most=10_000_000,
+    ),
 )
 
 
@@ -50,6 +63,8 @@ class AuditSettings(LinkSettings, frozen=True, kw_only=True):
     audit_checkpoint_s: float
     audit_push_files: str | None
     audit_push_url: str | None
+    audit_tsa_url: str | None
+    audit_tsa_s: float
 
     @property
     def audit_push_paths(self) -> list[str]:
@@ -66,8 +81,12 @@ def check_audit_settings(settings: AuditSettings) -> None:
     origin = settings.audit_origin
     if origin is not None and ("+" in origin or any(map(str.isspace, origin))):
         raise InvalidInput("KEFU_AUDIT_ORIGIN must have no spaces and no +.")
-    url = urlsplit(settings.audit_push_url or "https://-")
-    if url.scheme not in ("http", "https") or not url.netloc:
-        raise InvalidInput("KEFU_AUDIT_PUSH_URL must be an http(s) URL.")
+    for name, given in (
+        ("KEFU_AUDIT_PUSH_URL", settings.audit_push_url),
+        ("KEFU_AUDIT_TSA_URL", settings.audit_tsa_url),
+    ):
+        url = urlsplit(given or "https://-")
+        if url.scheme not in ("http", "https") or not url.netloc:
+            raise InvalidInput(f"{name} must be an http(s) URL.")
     if any(not path.startswith("/") for path in settings.audit_push_paths):
         raise InvalidInput("KEFU_AUDIT_PUSH_FILES must be absolute paths, divided by commas.")

@@ -35,8 +35,15 @@ class PushStats:
 class Pusher:
     """One target, and a thread that retries with backoff for as long as it takes."""
 
-    def __init__(self, name: str, deliver: Deliver) -> None:
+    def __init__(self, name: str, deliver: Deliver, pause_s: float = 0.0) -> None:
+        """
+        Args:
+            name: For logs and metrics.
+            deliver: Hands over a note.
+            pause_s: From one delivery to the next, for a target that must not be asked often.
+        """
         self.name = name
+        self._pause_s = pause_s
         self.stats = PushStats()
         self._deliver = deliver
         self._changed = threading.Condition()
@@ -81,6 +88,8 @@ class Pusher:
                 backoff = 0.0
                 self.stats.pushed += 1
                 self.stats.last_us = time.time_ns() // 1000
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, self._pause_s)
 
 
 def to_file(path: Path) -> Deliver:

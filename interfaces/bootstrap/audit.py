@@ -13,8 +13,9 @@ from infrastructure.telemetry import audit_collectors, collectors
 from infrastructure.telemetry.metrics_socket import MetricsServer
 from infrastructure.transparency.files import AuditFiles, signer
 from infrastructure.transparency.follower import TreeFollower
-from infrastructure.transparency.push import pushers
+from infrastructure.transparency.push import Pusher, pushers
 from infrastructure.transparency.service import AuditService
+from infrastructure.transparency.timestamping import to_authority
 from interfaces.settings import Settings
 
 _FIRST_LOG_S: Final = 30.0
@@ -44,6 +45,9 @@ def follower(settings: Settings) -> TreeFollower:
                 raise Unavailable(f"There is no log in {files.log} yet.") from None
             time.sleep(_LOOK_S)
     targets = pushers(settings.audit_push_paths, settings.audit_push_url)
+    if settings.audit_tsa_url is not None:
+        stamp = to_authority(settings.audit_tsa_url, settings.data_dir / "timestamps")
+        targets.append(Pusher("tsa", stamp, settings.audit_tsa_s))
     found = TreeFollower(files, signing, settings.audit_checkpoint_s, targets)
 
     def families() -> Iterator[Metric]:
