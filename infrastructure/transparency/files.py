@@ -77,8 +77,10 @@ def signer(files: AuditFiles, name: str | None) -> Signer:
     """
     if name is None:
         name = f"kefu.local/{_log_id(files.log)}"
+    made = not files.key.exists()
     pem = read_or_make_secret(files.key, new_private_key().decode())
-    sync_directory(files.key.parent)
+    if made:
+        sync_directory(files.key.parent)
     found = load_signer(name, pem)
     files.vkey.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(files.vkey, f"{found.verifier.vkey}\n".encode())
