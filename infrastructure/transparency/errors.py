@@ -7,11 +7,13 @@
     │   ├── AuditContradiction   log, tiles or a checkpoint say different things; names a position
     │   ├── MissingTile          a tile that a checkpoint needs is not there, or not whole
     │   ├── BadNote              not a signed note, or not signed by the key that was asked for
-    │   └── BadReceipt           not a receipt, or it proves something else
+    │   ├── BadReceipt           not a receipt, or it proves something else
+    │   └── NotText              an event that an archive of text can't hold
     ├── Unavailable
     │   └── NotCovered           no checkpoint covers the position yet; try again
     └── InvalidInput
-        └── BadKey               not a signing key, verifier key or name
+        ├── BadKey               not a signing key, verifier key or name
+        └── NothingToExport      no event passes the filter
 """
 
 from domain.errors import InfrastructureError, InvalidInput, Unavailable
@@ -67,3 +69,21 @@ class BadKey(InvalidInput):
     """Not a signing key, a verifier key, or a name that a log may have."""
 
     code = "audit-bad-key"
+
+
+class NotText(InfrastructureError):
+    """Payload or metadata of an event is not UTF-8: another program wrote it into the log."""
+
+    code = "audit-not-text"
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"The event at position {position} is no text; leave it out by a filter.")
+
+
+class NothingToExport(InvalidInput):
+    """No event passes the filter."""
+
+    code = "nothing-to-export"
+
+    def __init__(self) -> None:
+        super().__init__("No event is in that period and passes the filters; nothing was written.")

@@ -1,13 +1,18 @@
 """What auditors do with the transparency log, without a server."""
 
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from application.queries.feed import FeedCursor
+from infrastructure.eventlog.reader import LogReader
+from infrastructure.transparency import exporting, proving, receipt, verifying
 from infrastructure.transparency import files as audit
-from infrastructure.transparency import proving, receipt, verifying
-from infrastructure.transparency.errors import NotCovered
+from infrastructure.transparency.errors import NotCovered, NothingToExport
 from infrastructure.transparency.event_file import require_event
+from infrastructure.transparency.exporting import ExportReport
 from infrastructure.transparency.files import AuditFiles
 from infrastructure.transparency.leaves import Leaf
 from infrastructure.transparency.signed_note import (
@@ -20,6 +25,19 @@ from infrastructure.transparency.verifying import AuditReport, Progress
 from interfaces.bootstrap.audit import audit_files
 from interfaces.bootstrap.started import existing_log
 from interfaces.settings import Settings
+
+
+class Chosen(NamedTuple):
+    """What somebody wants to be exported; None and empty: everything."""
+
+    first: int | None
+    last: int | None
+    since_us: int | None
+    until_us: int | None
+    """Microseconds since 1970, UTC; both included, as the positions are."""
+    types: tuple[str, ...]
+    categories: tuple[str, ...]
+    conversation_id: str | None
 
 
 class ProvenReceipt(msgspec.Struct, frozen=True):
@@ -75,6 +93,44 @@ def verify(
     if first is None and last is None:
         return verifying.verify(files, published, known, progress)
     return verifying.verify_range(files, published, known, first or 1, last, progress)
+
+
+def export(
+    settings: Settings,
+    path: Path,
+    chosen: Chosen,
+    timeout_s: float,
+    progress: Progress,
+) -> ExportReport:
+    """What was chosen as an archive that proves itself; waits for a running builder where no
+    checkpoint covers it.
+
+    Raises:
+        NothingToExport: no event is in it.
+        NotCovered: no checkpoint covers the end, and nobody makes one.
+        AuditContradiction: log and tree do not fit.
+    """
+    files = _files(settings)
+    verifier = audit.verifier(files)
+    with closing(LogReader(files.log)) as feed:
+        first, last = 1, feed.durable_position()
+        if chosen.since_us is not None:
+            first = feed.position_at(chosen.since_us - 1) + 1
+        if chosen.until_us is not None:
+            last = feed.position_at(chosen.until_us)
+        first = max(first, chosen.first or 1)
+        last = min(last, chosen.last or last)
+        if first > last:
+            raise NothingToExport
+        proving.prove_soon(files, verifier, last, timeout_s)
+        signed, note = proving.published(files, verifier)
+        wanted = exporting.Wanted(
+            first, last, chosen.types, chosen.categories, chosen.conversation_id
+        )
+        events = FeedCursor(feed, first - 1, chosen.types, chosen.categories).to_end()
+        return exporting.export(
+            path, events, wanted, signed, note, verifier, files.tree, None, progress
+        )
 
 
 def verify_receipt(path: Path, vkey: str, event: Path | None) -> ProvenReceipt:

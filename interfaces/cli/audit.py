@@ -2,7 +2,7 @@
 
 import typer
 
-from interfaces.cli import audit_receipts, audit_verify
+from interfaces.cli import audit_export, audit_receipts, audit_verify
 
 app = typer.Typer(
     name="audit",
@@ -16,3 +16,4 @@ app.command("checkpoint")(audit_verify.checkpoint)
 app.command("key")(audit_verify.key)
 app.command("prove")(audit_receipts.prove)
 app.command("verify-receipt")(audit_receipts.verify_receipt)
+app.command("export")(audit_export.export)

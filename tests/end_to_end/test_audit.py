@@ -145,7 +145,8 @@ def test_the_page_for_auditors_works_as_it_is_printed(kefu: Kefu, tmp_path: Path
     assert done.returncode == 0, done.stdout + done.stderr
     assert "as they were signed" in done.stdout
     assert "the given event is this one" in done.stdout
-    assert len(SHOWN) == 5
+    assert "events are in the log of" in done.stdout
+    assert len(SHOWN) == 6
 
 
 class _Inbox(BaseHTTPRequestHandler):
