@@ -28,6 +28,7 @@ class Scope(StrEnum):
     """What an API key may do; a key without a scope may do nothing."""
 
     EVENTS_READ = "events:read"
+    AUDIT_READ = "audit:read"
     MESSAGES_WRITE = "messages:write"
 
 

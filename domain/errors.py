@@ -13,7 +13,9 @@
     │   │   ├── MessageNotFound
     │   │   ├── ContactNotFound
     │   │   ├── AgentNotFound
-    │   │   └── ApiKeyNotFound
+    │   │   ├── ApiKeyNotFound
+    │   │   ├── EventNotFound
+    │   │   └── TileNotFound
     │   ├── Conflict                the state does not allow it
     │   │   ├── ConversationResolved
     │   │   ├── MessageAlreadyRecalled
@@ -128,6 +130,16 @@ class AgentNotFound(NotFound):
 class ApiKeyNotFound(NotFound):
     code = "api-key-not-found"
     noun = "API key"
+
+
+class EventNotFound(NotFound):
+    code = "event-not-found"
+    noun = "event"
+
+
+class TileNotFound(NotFound):
+    code = "tile-not-found"
+    noun = "tile"
 
 
 class Conflict(DomainError):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.errors import InvalidInput
+from interfaces.audit_settings import AUDIT_SETTINGS, AuditSettings, check_audit_settings
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
 from interfaces.limit_settings import LIMIT_SETTINGS
-from interfaces.link_settings import LINK_SETTINGS, LinkSettings, check_link_settings
+from interfaces.link_settings import LINK_SETTINGS, check_link_settings
 from interfaces.setting import Setting, Value
 from interfaces.settings_urls import check_archive, check_cluster
 
@@ -124,10 +125,11 @@ SETTINGS: Final = (
     *LIMIT_SETTINGS,
     *CONNECTION_SETTINGS,
     *LINK_SETTINGS,
+    *AUDIT_SETTINGS,
 )
 
 
-class Settings(LinkSettings, frozen=True, kw_only=True):
+class Settings(AuditSettings, frozen=True, kw_only=True):
     """Every setting; see `SETTINGS` for meanings and defaults."""
 
     data_dir: Path
@@ -283,6 +285,7 @@ def _check(settings: Settings) -> None:
         raise InvalidInput("KEFU_DATABASE_URL must begin with postgresql://.")
     check_archive(settings.archive_url, settings.archive_s3_endpoint)
     check_cluster(settings.cluster_url)
+    check_audit_settings(settings)
     check_connection_settings(
         gateways=settings.gateways,
         trusted_proxies=settings.trusted_proxies,

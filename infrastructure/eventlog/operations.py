@@ -142,8 +142,17 @@ def export(directory: Path, after: int = 0, limit: int | None = None) -> Iterato
         reader.close()
 
 
-def verify(directory: Path, progress: Progress = lambda done, total: None) -> VerifyReport:
+def verify(
+    directory: Path,
+    progress: Progress = lambda done, total: None,
+    visit: Callable[[Frame], None] | None = None,
+) -> VerifyReport:
     """Check every frame's checksum and position, every footer and hash, and the chain.
+
+    Args:
+        directory: Of the log.
+        progress: Is told how far it is.
+        visit: Is given each intact frame, in order, and decodes its events instead of us.
 
     Raises:
         NewerFormat: a newer kefu wrote it.
@@ -169,7 +178,9 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
             last, told = segment.base_position - 1, 0
             if segment.remote:
                 refetch(segment)  # what is in the archive, not what is in the cache
-            for frame in _frames(segment, segments, durable):
+            for frame in _frames(segment, segments, durable, records=visit is None):
+                if visit is not None:
+                    visit(frame)
                 frames += 1
                 events += frame.header.events
                 last += frame.header.events
@@ -189,9 +200,11 @@ def verify(directory: Path, progress: Progress = lambda done, total: None) -> Ve
     return VerifyReport(not findings, len(segments), frames, events, last, findings, remote)
 
 
-def _frames(segment: Segment, segments: list[Segment], durable: Watermark) -> Iterator[Frame]:
+def _frames(
+    segment: Segment, segments: list[Segment], durable: Watermark, *, records: bool
+) -> Iterator[Frame]:
     if segment.sealed:
-        return check_sealed(current_path(segment.path))
+        return check_sealed(current_path(segment.path), records=records)
     return check_open(segment.path, *_expected_end(segment, segments, durable))
 
 

@@ -5,6 +5,7 @@ from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.scrubber import read_state
 from infrastructure.system.private_files import read_or_make_secret
 from infrastructure.telemetry.metrics_socket import gather
+from interfaces.bootstrap.audit import transparency_log
 from interfaces.bootstrap.clients import clock, core_client, ids
 from interfaces.bootstrap.live_bus import live_bus
 from interfaces.bootstrap.passwords import password_hasher
@@ -35,6 +36,7 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         gather_metrics=lambda: gather(settings.socket_dir),
         scrub_state=lambda: read_state(settings.log_dir),
         resources=(core, postgres),
+        audit=transparency_log(settings),
         archive_state=lambda: archive_state(settings.log_dir),
     )
 

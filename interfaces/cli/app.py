@@ -33,9 +33,7 @@ app = typer.Typer(
 def serve(
     role: Annotated[
         str | None,
-        typer.Option(
-            help="Run only core, web, gateway, link, projector or automation, as compose does."
-        ),
+        typer.Option(help="Run only one role, as compose does: core, web, gateway and so on."),
     ] = None,
     data_dir: DataDir = None,
     host: Annotated[

@@ -127,6 +127,13 @@ async def _automate(settings: Settings) -> None:
         await read_side.close()
 
 
+def _audit(settings: Settings) -> int:
+    from interfaces.bootstrap import audit as parts
+    from interfaces.workers import audit
+
+    return audit.run(parts.follower(settings))
+
+
 _ROLES: Final[dict[str, Callable[[Settings], int]]] = {
     "core": _core,
     "web": _web,
@@ -134,4 +141,5 @@ _ROLES: Final[dict[str, Callable[[Settings], int]]] = {
     "link": _link,
     "projector": _projector,
     "automation": _automation,
+    "audit": _audit,
 }

@@ -17,6 +17,7 @@ from interfaces.http.models import Problem
 from interfaces.http.network import ClientMiddleware
 from interfaces.http.rate_limit import RateLimit
 from interfaces.http.routes import (
+    audit,
     auth,
     conversations,
     events,
@@ -85,9 +86,10 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_middleware(RequestMiddleware, ids=dependencies.ids, stats=app.state.http_stats)
     app.add_middleware(ClientMiddleware, trusted=TrustedNetworks(settings.trusted_proxies))
     api = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
-    for module in (auth, widget, conversations, messages, people, events, lives):
+    for module in (auth, widget, conversations, messages, people, events, lives, audit):
         api.include_router(module.router)
     app.include_router(api)
+    app.include_router(audit.tiles)
     app.include_router(operations.router)
     app.include_router(pages.router)
     return app

@@ -13,6 +13,7 @@ from application.codec import open_envelope
 from application.ports.core import Core, Request
 from application.ports.event_store import EventFeed
 from application.ports.system import Clock, Ids, PasswordHasher
+from application.ports.transparency import TransparencyLog
 from application.ports.views import Views
 from application.queries.streams import Opener
 from interfaces.gateway.addresses import AllowedOrigins
@@ -80,6 +81,8 @@ class WebDependencies:
     resources: Sequence[Resource]
     scrub_state: Callable[[], ScrubState | None] = lambda: None
     """What the log's scrubber wrote last; None: it has not looked yet."""
+    audit: TransparencyLog | None = None
+    """None: a test without one."""
     archive_state: Callable[[], str] = lambda: "off"
     """`off`, `ok`, `failing` or `retention-blocked`."""
     opener: Opener = open_envelope

@@ -23,17 +23,18 @@ from interfaces.workers.gateway_number import NUMBER_VARIABLE as GATEWAY_NUMBER
 from interfaces.workers.readiness import Readiness
 from interfaces.workers.stop_signals import Interrupted, StopSignals
 
-ROLES: Final = ("core", "web", "gateway", "link", "projector", "automation")
+ROLES: Final = ("core", "web", "gateway", "link", "projector", "automation", "audit")
 WRONG_USE: Final = 2
 """A role that exits with this status would only do so again: it is not restarted."""
 
-_STOP_ORDER: Final = (("gateway", "web", "link"), ("automation", "projector"), ("core",))
+_STOP_ORDER: Final = (("gateway", "web", "link"), ("automation", "projector", "audit"), ("core",))
 _STOP_S: Final = {
     "gateway": 2.5,
     "web": 2.5,
     "link": 2.5,
     "automation": 1.0,
     "projector": 1.0,
+    "audit": 1.0,
     "core": 1.5,
 }
 """With Postgres' own limit of 4 s less than the 10 s of the contract."""

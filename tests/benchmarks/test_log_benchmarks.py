@@ -85,3 +85,14 @@ def test_log_replay_reads_every_event_of_the_log() -> None:
     assert found["sealed_segments"] >= 1
     assert found["raw_events_per_s"] > 0
     assert found["decoded_events_per_s"] > 0
+
+
+def test_audit_says_how_fast_the_tree_is_and_what_it_costs_the_writer() -> None:
+    found = _run("audit", "--json", "--events", "4000", "--seconds", "0.4", "--rounds", "1")
+    assert found["events"] == 4000
+    assert found["leaves_per_s"] > 0
+    assert found["leaves_per_cpu_s"] > 0
+    assert found["verify_events_per_s"] > 0
+    assert found["append_slowdown"] > 0
+    assert found["append_events_per_s_plain"] > 0
+    assert found["append_events_per_s_tree"] > 0

@@ -43,7 +43,8 @@ def test_the_last_stage_runs_as_an_ordinary_user_without_a_compiler() -> None:
 
 
 def test_compose_has_every_role_and_publishes_on_loopback_only() -> None:
-    assert re.findall(r"--role, (\w+)\]", COMPOSE) == list(ROLES)
+    # The role link is for gateways on other machines, which this file does not describe.
+    assert re.findall(r"--role, (\w+)\]", COMPOSE) == [role for role in ROLES if role != "link"]
     assert re.findall(r"^ +- (\S+:8000)$", COMPOSE, re.M) == ["127.0.0.1:8000:8000"]
     known = {row.variable for row in SETTINGS}
     assert set(re.findall(r"^ +(KEFU_\w+):", COMPOSE, re.M)) <= known

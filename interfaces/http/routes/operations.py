@@ -37,6 +37,7 @@ async def readyz(deps: Deps) -> JSONResponse:
         "fsync": "before every acknowledgement",
         "scrub": _scrub(deps),
         "archive": deps.archive_state(),
+        "audit": None if deps.audit is None else msgspec.to_builtins(deps.audit.state()),
     }
     ready = parts["core"] == "ok" and parts["views"] == "ok"
     return JSONResponse(

@@ -19,12 +19,15 @@ ROUTERS = (
     app_module.people,
     app_module.events,
     app_module.lives,
+    app_module.audit,
     app_module.operations,
     app_module.pages,
 )
-ROUTES: list[APIRoute] = [
-    route for module in ROUTERS for route in module.router.routes if isinstance(route, APIRoute)
+ALL: list[BaseRoute] = [
+    *(route for module in ROUTERS for route in module.router.routes),
+    *app_module.audit.tiles.routes,
 ]
+ROUTES: list[APIRoute] = [route for route in ALL if isinstance(route, APIRoute)]
 
 
 def declared(route: APIRoute) -> list[Any]:
@@ -47,15 +50,13 @@ def test_every_route_states_who_may_call_it(route: APIRoute) -> None:
 
 
 def test_there_is_no_route_of_another_kind() -> None:
-    others: list[BaseRoute] = [
-        route for module in ROUTERS for route in module.router.routes if route not in ROUTES
-    ]
-    assert others == []
+    assert [route for route in ALL if route not in ROUTES] == []
 
 
 def everybody(kefu: Kefu) -> dict[str, str]:
     admin = kefu.login()
     made = kefu.cli("admin", "create-api-key", "--name", "r", "--scope", "events:read", "--json")
+    audit = kefu.cli("admin", "create-api-key", "--name", "a", "--scope", "audit:read", "--json")
     return {
         "nobody": "",
         "garbage": "not-a-token",
@@ -64,6 +65,7 @@ def everybody(kefu: Kefu) -> dict[str, str]:
         "auditor": kefu.agent("auditor")[1],
         "visitor": kefu.visitor()["token"],
         "key": json.loads(made.stdout)["token"],
+        "audit key": json.loads(audit.stdout)["token"],
     }
 
 
@@ -73,6 +75,7 @@ ALLOWED = {
     ("GET", "/agents"): {"admin", "agent", "auditor"},
     ("GET", "/api_keys"): {"admin", "auditor"},
     ("GET", "/events"): {"auditor", "key"},
+    ("GET", "/events/1/receipt"): {"auditor", "audit key"},
     ("GET", "/auth/me"): {"admin", "agent", "auditor"},
 }
 
@@ -84,6 +87,17 @@ def test_who_may_read_what(kefu: Kefu) -> None:
             status, body, _ = kefu.request(method, "/api/v1" + path, None, token or None)
             expected = 200 if name in allowed else 401 if name in ("nobody", "garbage") else 403
             assert status == expected, (path, name, body)
+
+
+def test_who_may_read_tiles(kefu: Kefu) -> None:
+    people = everybody(kefu)
+    assert kefu.get("/api/v1/events/1/receipt", people["auditor"])[0] == 200  # so there are some
+    for path in ("/audit/checkpoint", "/audit/tile/0/000.p/1"):
+        for name, token in people.items():
+            status, _, _ = kefu.request("GET", path, None, token or None)
+            allowed = name in ("auditor", "audit key")
+            assert status != 200 or allowed, (path, name)
+            assert status in (200, 404) if allowed else status in (401, 403), (path, name)
 
 
 def test_who_may_change_a_conversation(kefu: Kefu) -> None:

@@ -1,0 +1,37 @@
+"""Role `audit`: keeps the transparency log up to date with the log, and signs checkpoints."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, Protocol
+
+import structlog
+
+from interfaces.workers.priority import give_way
+
+_log = structlog.get_logger(__name__)
+_NICENESS: Final = 19
+"""As the projector's: messages are taken first, proofs of them may be some seconds late."""
+
+
+class Follower(Protocol):
+    """What follows the log."""
+
+    def run(self, stopping: Callable[[], bool]) -> None:
+        """Until it is told to stop, which is asked several times a second."""
+
+
+def run(follower: Follower) -> int:
+    """Follow until SIGTERM; returns the exit status."""
+    stopping: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stopping.append(number)
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    give_way(_NICENESS)
+    _log.info("audit.ready")
+    follower.run(lambda: bool(stopping))
+    _log.info("audit.stopped")
+    return 0
