@@ -12,6 +12,7 @@
     │   │   ├── ConversationNotFound
     │   │   ├── MessageNotFound
     │   │   ├── ContactNotFound
+    │   │   ├── ContactNotErased
     │   │   ├── AgentNotFound
     │   │   └── ApiKeyNotFound
     │   ├── Conflict                the state does not allow it
@@ -20,6 +21,8 @@
     │   │   ├── RefReused
     │   │   ├── EmailTaken
     │   │   ├── AgentInactive
+    │   │   ├── ContactErased
+    │   │   ├── LegalHold
     │   │   └── OwnAccount
     │   ├── IdempotencyKeyReused
     │   ├── Unauthenticated
@@ -120,6 +123,11 @@ class ContactNotFound(NotFound):
     noun = "contact"
 
 
+class ContactNotErased(NotFound):
+    code = "not-erased"
+    noun = "erased contact"
+
+
 class AgentNotFound(NotFound):
     code = "agent-not-found"
     noun = "agent"
@@ -169,6 +177,25 @@ class AgentInactive(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The agent is deactivated; choose an active one.")
+
+
+class ContactErased(Conflict):
+    code = "contact-erased"
+
+    def __init__(self) -> None:
+        super().__init__("The contact was erased; a new session begins a new contact.")
+
+
+class LegalHold(Conflict):
+    """Something must be kept as evidence."""
+
+    code = "legal-hold"
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(
+            f"The conversation {conversation_id} is under legal hold; lift it before the contact"
+            " can be erased."
+        )
 
 
 class OwnAccount(Conflict):

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from application.ports.erasure import SignedCertificate
 from domain.actors import Actor, Role
 
 
@@ -36,7 +37,13 @@ class IndexHealth(msgspec.Struct, frozen=True, tag=True):
     """Can streams be looked up? Answer: `IndexState`, or None: they can."""
 
 
-CoreQuery = Authenticate | FindCredentials | ConversationAsOf | LogHealth | IndexHealth
+class ErasureOf(msgspec.Struct, frozen=True, tag=True):
+    """That a contact was erased. Answer: `SignedCertificate` (application.ports.erasure)."""
+
+    contact_id: str
+
+
+CoreQuery = Authenticate | FindCredentials | ConversationAsOf | LogHealth | IndexHealth | ErasureOf
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -77,5 +84,6 @@ ANSWER_TYPES: dict[type[Any], Any] = {
     FindCredentials: Credentials | None,
     LogHealth: str | None,
     IndexHealth: IndexState | None,
+    ErasureOf: SignedCertificate,
 }
 """Query -> type of its answer, for adapters that carry answers as bytes."""

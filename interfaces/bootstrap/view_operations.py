@@ -2,6 +2,7 @@
 
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.postgres import rebuild as rebuilding
+from interfaces.bootstrap.keys import opener
 from interfaces.bootstrap.postgres import database_url
 from interfaces.bootstrap.started import existing_log
 from interfaces.settings import Settings
@@ -14,4 +15,5 @@ def status(settings: Settings) -> rebuilding.ViewsStatus:
 
 def rebuild(settings: Settings, progress: rebuilding.Progress) -> rebuilding.ViewsStatus:
     """Build the views anew, beside the running ones."""
-    return rebuilding.rebuild(database_url(settings), LogReader(existing_log(settings)), progress)
+    feed = LogReader(existing_log(settings))
+    return rebuilding.rebuild(database_url(settings), feed, progress, opener(settings))

@@ -6,6 +6,7 @@ from infrastructure.eventlog.scrubber import read_state
 from infrastructure.system.private_files import read_or_make_secret
 from infrastructure.telemetry.metrics_socket import gather
 from interfaces.bootstrap.clients import clock, core_client, ids
+from interfaces.bootstrap.keys import opener
 from interfaces.bootstrap.live_bus import live_bus
 from interfaces.bootstrap.passwords import password_hasher
 from interfaces.bootstrap.views import views
@@ -20,7 +21,8 @@ def web_dependencies(settings: Settings) -> WebDependencies:
     core, postgres = core_client(settings), views(settings)
     authenticator = Authenticator(core, clock())
     live = LogReader(settings.log_dir)
-    hub = LiveHub(live, postgres, authenticator, live_bus(settings))
+    opened = opener(settings)
+    hub = LiveHub(live, postgres, authenticator, live_bus(settings), opened)
     return WebDependencies(
         settings=settings,
         core=core,
@@ -35,6 +37,7 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         gather_metrics=lambda: gather(settings.socket_dir),
         scrub_state=lambda: read_state(settings.log_dir),
         resources=(core, postgres),
+        opener=opened,
         archive_state=lambda: archive_state(settings.log_dir),
     )
 

@@ -15,6 +15,7 @@ class _Kefu(LazyGroup):
         "log": "interfaces.cli.log",
         "views": "interfaces.cli.views",
         "admin": "interfaces.cli.admin",
+        "privacy": "interfaces.cli.privacy",
         "demo": "interfaces.cli.demo",
     }
 

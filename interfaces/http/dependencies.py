@@ -13,6 +13,7 @@ from application.ports.core import Core, Request
 from application.ports.event_store import EventFeed
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.ports.views import Views
+from application.sealing import IN_CLEAR, Opener
 from interfaces.gateway.addresses import AllowedOrigins
 from interfaces.gateway.hub import LiveHub
 from interfaces.http.authentication import Authenticator
@@ -77,6 +78,8 @@ class WebDependencies:
     resources: Sequence[Resource]
     scrub_state: Callable[[], ScrubState | None] = lambda: None
     """What the log's scrubber wrote last; None: it has not looked yet."""
+    opener: Opener = IN_CLEAR
+    """Opens personal fields for those who may see them."""
     archive_state: Callable[[], str] = lambda: "off"
     """`off`, `ok`, `failing` or `retention-blocked`."""
 
