@@ -72,10 +72,13 @@ class Erasures:
     def _in_clear(self, contact_id: str) -> int:
         count = 0
         state = contacts.DECIDER.initial(contact_id)
-        for recorded in self._store.read_stream(contacts.DECIDER.stream(contact_id)):
+        events = self._store.read_stream(contacts.DECIDER.stream(contact_id))
+        if not _is_in_clear(events[0], personal=True):
+            return 0  # there were keys when the contact began, and so for all that came later
+        for recorded in events:
             event = self._opener.decode(recorded)
             state = contacts.evolve(state, event)  # type: ignore[arg-type]  # its own stream
-            count += _is_in_clear(recorded, bool(event.personal_fields()))
+            count += _is_in_clear(recorded, personal=bool(event.personal_fields()))
         for conversation_id in state.conversation_ids:
             stream = conversations.DECIDER.stream(conversation_id)
             for accepted in map(self._opener.decode, self._store.read_stream(stream)):
@@ -85,10 +88,10 @@ class Erasures:
 
     def _of_message(self, message_id: str) -> int:
         return sum(
-            _is_in_clear(recorded, bool(self._opener.decode(recorded).personal_fields()))
+            _is_in_clear(recorded, personal=bool(self._opener.decode(recorded).personal_fields()))
             for recorded in self._store.read_stream(messages.DECIDER.stream(message_id))
         )
 
 
-def _is_in_clear(recorded: RecordedEvent, personal: bool) -> bool:
+def _is_in_clear(recorded: RecordedEvent, *, personal: bool) -> bool:
     return personal and b'"keyId":"' not in recorded.metadata
