@@ -30,6 +30,7 @@ class Scope(StrEnum):
     EVENTS_READ = "events:read"
     AUDIT_READ = "audit:read"
     MESSAGES_WRITE = "messages:write"
+    CONTACTS_ERASE = "contacts:erase"
 
 
 class Actor(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -12,6 +12,7 @@
     │   │   ├── ConversationNotFound
     │   │   ├── MessageNotFound
     │   │   ├── ContactNotFound
+    │   │   ├── ContactNotErased
     │   │   ├── AgentNotFound
     │   │   ├── ApiKeyNotFound
     │   │   ├── EventNotFound
@@ -22,6 +23,8 @@
     │   │   ├── RefReused
     │   │   ├── EmailTaken
     │   │   ├── AgentInactive
+    │   │   ├── ContactErased
+    │   │   ├── LegalHold
     │   │   └── OwnAccount
     │   ├── IdempotencyKeyReused
     │   ├── Unauthenticated
@@ -122,6 +125,11 @@ class ContactNotFound(NotFound):
     noun = "contact"
 
 
+class ContactNotErased(NotFound):
+    code = "not-erased"
+    noun = "erased contact"
+
+
 class AgentNotFound(NotFound):
     code = "agent-not-found"
     noun = "agent"
@@ -181,6 +189,25 @@ class AgentInactive(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The agent is deactivated; choose an active one.")
+
+
+class ContactErased(Conflict):
+    code = "contact-erased"
+
+    def __init__(self) -> None:
+        super().__init__("The contact was erased; a new session begins a new contact.")
+
+
+class LegalHold(Conflict):
+    """Something must be kept as evidence."""
+
+    code = "legal-hold"
+
+    def __init__(self, conversation_id: str) -> None:
+        super().__init__(
+            f"The conversation {conversation_id} is under legal hold; lift it before the contact"
+            " can be erased."
+        )
 
 
 class OwnAccount(Conflict):

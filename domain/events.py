@@ -7,7 +7,7 @@ and a golden file; see docs/howto/add-an-event.md.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -20,6 +20,16 @@ class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=False):
     `gc=False` here and on other values: they are trees, no cycle can go through them, and the
     garbage collector need not walk the thousands that are under way.
     """
+
+    personal: ClassVar[tuple[str, ...]] = ()
+    """Fields that tell of a data subject, the contact; `author.name` for a part of a field. They
+    are stored sealed with the subject's key (ADR 0018)."""
+    subject_optional: ClassVar[bool] = False
+    """Whether an event with personal fields may concern nobody, and is then stored in clear."""
+
+    def personal_fields(self) -> tuple[str, ...]:
+        """Those of `personal` that this event has: all of the plain names, or none."""
+        return self.personal
 
 
 def stored_name(event: type[Event] | Event) -> str:

@@ -11,6 +11,7 @@ MAX_REF_CHARS: Final = 64
 MAX_NAME_CHARS: Final = 200
 MAX_LABEL_CHARS: Final = 50
 MAX_LABELS: Final = 50
+MAX_REASON_CHARS: Final = 1_000
 
 # C0 except tab, newline and carriage return; DEL and C1; and lone surrogates, which no valid
 # UTF-8 can carry (RFC 3629 section 3).

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from domain.errors import InvalidInput
-from interfaces.limit_settings import LimitSettings
+from interfaces.key_settings import KeySettings
 from interfaces.setting import Setting
 
 LINK_SETTINGS: Final = (
@@ -36,7 +36,7 @@ LINK_SETTINGS: Final = (
 )
 
 
-class LinkSettings(LimitSettings, frozen=True, kw_only=True):
+class LinkSettings(KeySettings, frozen=True, kw_only=True):
     """The link; see `LINK_SETTINGS`."""
 
     link_listen: str | None

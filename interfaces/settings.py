@@ -10,6 +10,7 @@ from typing import Any, Final
 from domain.errors import InvalidInput
 from interfaces.audit_settings import AUDIT_SETTINGS, AuditSettings, check_audit_settings
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
+from interfaces.key_settings import KEY_SETTINGS, check_key_settings
 from interfaces.limit_settings import LIMIT_SETTINGS
 from interfaces.link_settings import LINK_SETTINGS, check_link_settings
 from interfaces.setting import Setting, Value
@@ -122,6 +123,7 @@ SETTINGS: Final = (
     Setting(
         "visitor_session_d", "KEFU_VISITOR_SESSION_D", 30.0, "Life of a visitor's session in days."
     ),
+    *KEY_SETTINGS,
     *LIMIT_SETTINGS,
     *CONNECTION_SETTINGS,
     *LINK_SETTINGS,
@@ -198,9 +200,14 @@ class Settings(AuditSettings, frozen=True, kw_only=True):
         return self.socket_dir / "core.sock"
 
     @property
+    def key_dir(self) -> Path:
+        """Keys, which no backup of the log holds."""
+        return self.data_dir / "keys"
+
+    @property
     def widget_secret_file(self) -> Path:
         """The key with which the company's server signs identifiers."""
-        return self.data_dir / "keys" / "widget.secret"
+        return self.key_dir / "widget.secret"
 
     @property
     def url(self) -> str:
@@ -277,8 +284,7 @@ def _check(settings: Settings) -> None:
         raise InvalidInput("KEFU_LOG_LEVEL must be debug, info, warning or error.")
     if not settings.host or any(sign.isspace() or sign in "[]/" for sign in settings.host):
         raise InvalidInput("KEFU_HOST must be an address or a host name, without port or brackets.")
-    password = settings.admin_password
-    if password is not None and len(password) > 1024:
+    if len(settings.admin_password or "") > 1024:
         raise InvalidInput("KEFU_ADMIN_PASSWORD must have at most 1024 characters.")
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://")):
@@ -286,6 +292,7 @@ def _check(settings: Settings) -> None:
     check_archive(settings.archive_url, settings.archive_s3_endpoint)
     check_cluster(settings.cluster_url)
     check_audit_settings(settings)
+    check_key_settings(settings)
     check_connection_settings(
         gateways=settings.gateways,
         trusted_proxies=settings.trusted_proxies,

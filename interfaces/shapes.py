@@ -90,7 +90,15 @@ def conversation(row: ConversationRow) -> dict[str, Any]:
         "agent_read_seq": row.agent_read_seq,
         "visitor_read_seq": row.visitor_read_seq,
         "visitor_delivered_seq": row.visitor_delivered_seq,
+        "legal_hold": legal_hold(row),
     }
+
+
+def legal_hold(row: ConversationRow) -> dict[str, Any] | None:
+    """Why a conversation's contact can't be erased."""
+    if row.legal_hold is None:
+        return None
+    return {"reason": row.legal_hold, "placed_at": optional_time(row.legal_hold_at_us)}
 
 
 def contact(row: ContactRow) -> dict[str, Any]:
@@ -103,6 +111,7 @@ def contact(row: ContactRow) -> dict[str, Any]:
         "verified": row.verified,
         "created_at": time(row.created_at_us),
         "updated_at": time(row.updated_at_us),
+        "erased_at": optional_time(row.erased_at_us),
     }
 
 

@@ -72,13 +72,16 @@ def start_visitor_session(
     _require_system(actor)
     contact = uow.load(contacts.DECIDER, command.contact_id)
     verified = command.identity_verified
-    if command.previous_conversation_id is not None:
+    was_erased = contact.erased
+    while contact.erased:  # somebody comes back: a new contact, with nothing of the old one
+        contact = uow.load(contacts.DECIDER, contacts.successor_id(contact.id))
+    if command.previous_conversation_id is not None and not was_erased:
         previous = uow.load(conversations.DECIDER, command.previous_conversation_id)
         verified = previous.identity_verified
     introduced = contacts.introduce(
         contact, command.identifier, command.name, command.email, identity_verified=verified
     )
-    uow.stage(contacts.DECIDER, contact.id, introduced)
+    uow.stage(contacts.DECIDER, contact.id, introduced, subject=contact.id)
     conversation_id = command.conversation_id
     resumable = contact.verified_conversation_id if verified else None
     if resumable is not None and command.previous_conversation_id is None:
@@ -96,7 +99,7 @@ def start_visitor_session(
         scopes=(),
         expires_us=command.expires_us,
     )
-    uow.stage(tokens.DECIDER, command.token_id, (issued,))
+    uow.stage(tokens.DECIDER, command.token_id, (issued,), subject=contact.id)
     return {"contact_id": contact.id, "conversation_id": conversation_id}
 
 

@@ -14,16 +14,20 @@ from typing import Any, Final
 
 import msgspec
 
-from application.codec import Metadata, encode_metadata
+from application.commands.causes import metadata_of
 from application.commands.idempotency import complete_request, earlier_answer
+from application.commands.key_work import KeyWork
 from application.commands.registry import HANDLERS, NEW_STREAMS, require_permitted
 from application.commands.state_cache import StateCache
 from application.commands.stats import CommandStats
-from application.commands.unit_of_work import UnitOfWork
+from application.commands.unit_of_work import Erasure, UnitOfWork
 from application.ports.core import Receipt, Request
+from application.ports.erasure import CertificateSigner
 from application.ports.event_store import EventStore, StreamAppend, WrongExpectedVersion
+from application.ports.subject_keys import SubjectKeys
 from application.ports.system import Clock
 from application.queries.core import CoreQuery
+from application.queries.erasure import Erasures
 from application.queries.service import CoreQueries
 from domain.errors import Busy, KefuError, Unavailable
 
@@ -52,6 +56,7 @@ class _Decided(msgspec.Struct, frozen=True, gc=False):
     unanswered: int
     """Events at the end of the batch that the receipt's position leaves out."""
     answer_stream: str | None
+    erasure: Erasure | None
 
 
 class CommandBus:
@@ -64,13 +69,20 @@ class CommandBus:
         *,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         cache: StateCache | None = None,
+        keys: SubjectKeys | None = None,
+        signer: CertificateSigner | None = None,
     ) -> None:
+        """Without keys personal fields are written in clear; without a signer there are no
+        certificates.
+        """
         self.stats = CommandStats()
         self.stats.queue_limit = queue_limit
         self._store = store
         self._clock = clock
         self._cache = cache if cache is not None else StateCache()
-        self._queries = CoreQueries(store, clock, self._cache)
+        self._key_work = work = KeyWork(keys, self._cache)
+        erasures = Erasures(store, work.opener, keys, signer) if keys and signer else None
+        self._queries = CoreQueries(store, clock, self._cache, work.opener, erasures)
         self._queue: deque[_Pending] = deque()
         self._limit = queue_limit
         self._wake = asyncio.Event()
@@ -142,9 +154,21 @@ class CommandBus:
             await self._slots.acquire()
             # Let every command that arrived in this turn of the event loop join the group.
             await asyncio.sleep(0)
-            self._last_group = asyncio.create_task(
-                self._complete(self._decide_queued(), self._last_group)
-            )
+            decided = self._decide_queued()
+            if self._key_work.unsaved:
+                decided = await self._with_saved_keys(decided)
+            self._last_group = asyncio.create_task(self._complete(decided, self._last_group))
+
+    async def _with_saved_keys(self, decided: list[_Decided]) -> list[_Decided]:
+        """The group, when its new keys are durable; none of it when they can't be."""
+        try:
+            await self._key_work.save()
+        except Exception as error:  # noqa: BLE001 - goes to the callers; the bus must go on
+            self._cache.clear()
+            for one in decided:
+                self._fail(one.pending, error)
+            return []
+        return decided
 
     def _decide_queued(self) -> list[_Decided]:
         decided: list[_Decided] = []
@@ -159,14 +183,14 @@ class CommandBus:
             group = []
         for pending in group:
             try:
-                answer, uow = self._decide(pending.request, now_us, absent)
+                answer, uow, appends = self._decide(pending.request, now_us, absent)
             except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
                 # A refusal, or a bug: it must not take the other commands of the group with it.
                 self._fail(pending, error)
                 continue
-            appends = uow.appends(_metadata(pending.request))
             keeps = pending.request.idempotency is not None and uow.answer_stream is None
-            decided.append(_Decided(pending, answer, appends, int(keeps), uow.answer_stream))
+            stream, erasure = uow.answer_stream, uow.erasure
+            decided.append(_Decided(pending, answer, appends, int(keeps), stream, erasure))
         self.stats.queue_depth = len(self._queue)
         return decided
 
@@ -182,17 +206,19 @@ class CommandBus:
 
     def _decide(
         self, request: Request, now_us: int, absent: Container[str]
-    ) -> tuple[dict[str, Any], UnitOfWork]:
+    ) -> tuple[dict[str, Any], UnitOfWork, list[StreamAppend]]:
         require_permitted(request.command, request.actor)
-        uow = UnitOfWork(self._store, self._cache, now_us, absent)
+        work = self._key_work
+        uow = UnitOfWork(self._store, self._cache, now_us, absent, work.opener, work.sealer)
         key = request.idempotency
         answer = earlier_answer(uow, request, key) if key is not None else None
         if answer is None:
             answer = HANDLERS[type(request.command)](uow, request.command, request.actor)
             if key is not None:
                 complete_request(uow, request, key, answer)
+        appends = uow.appends(metadata_of(request))
         uow.commit_to_cache()
-        return answer, uow
+        return answer, uow, appends
 
     async def _complete(
         self, decided: list[_Decided], previous: "asyncio.Task[None] | None"
@@ -219,7 +245,10 @@ class CommandBus:
             try:
                 if failure is not None:
                     raise failure
-                self._answer(one, next(outcomes) if one.appends else None, now)
+                outcome = next(outcomes) if one.appends else None
+                if one.erasure is not None and not isinstance(outcome, WrongExpectedVersion):
+                    await self._key_work.erase(one.erasure)
+                self._answer(one, outcome, now)
             except Exception as error:  # noqa: BLE001 - goes to the caller, whatever it is
                 self._fail(one.pending, error)
 
@@ -262,17 +291,6 @@ class CommandBus:
 
     def _count(self, request: Request, outcome: str) -> None:
         self.stats.commands[type(request.command).__name__, outcome] += 1
-
-
-def _metadata(request: Request) -> bytes:
-    return encode_metadata(
-        Metadata(
-            actor_kind=request.actor.kind,
-            actor_id=request.actor.id,
-            correlation_id=request.correlation_id,
-            traceparent=request.traceparent,
-        )
-    )
 
 
 def _is_idempotency(stream: str) -> bool:

@@ -25,5 +25,6 @@ def update_contact(uow: UnitOfWork, command: UpdateContact, actor: Actor) -> dic
         contacts.DECIDER,
         contact.id,
         contacts.update(contact, command.name, command.email),
+        subject=contact.id,
     )
     return {"contact_id": contact.id}

@@ -34,4 +34,5 @@ def complete_request(
 ) -> None:
     """Stage the answer, last in the command's batch: its position minus one is the answer's."""
     id = requests.request_id(request.actor, key.key)
-    uow.stage(requests.DECIDER, id, (RequestCompleted(key.fingerprint, answer),))
+    event = RequestCompleted(key.fingerprint, answer)
+    uow.stage(requests.DECIDER, id, (event,), subject=uow.subject)

@@ -54,12 +54,14 @@ def send_message(uow: UnitOfWork, command: SendMessage, actor: Actor) -> dict[st
     _require_sender(actor, command)
     message_id = messages.message_id(command.conversation_id, actor, command.ref)
     message = uow.load(messages.DECIDER, message_id)
+    conversation = uow.load(conversations.DECIDER, command.conversation_id)
     if message.conversation_id is not None:
+        if not conversation.contact_erased:
+            uow.subject = conversation.contact_id
         # A retry: the first receipt again, from before any rule that may have changed since.
         _require_same(message, command)
         uow.answer_with_position_of(messages.DECIDER.stream(message_id))
         return {"message_id": message_id, "seq": message.seq}
-    conversation = uow.load(conversations.DECIDER, command.conversation_id)
     accepted = conversations.accept_message(
         conversation, message_id, actor.kind, private=command.private
     )
@@ -74,15 +76,17 @@ def send_message(uow: UnitOfWork, command: SendMessage, actor: Actor) -> dict[st
         private=command.private,
     )
     uow.stage(conversations.DECIDER, command.conversation_id, accepted)
-    uow.stage(messages.DECIDER, message_id, sent)
+    uow.stage(messages.DECIDER, message_id, sent, subject=conversation.contact_id)
     return {"message_id": message_id, "seq": seq}
 
 
 def edit_message(uow: UnitOfWork, command: EditMessage, actor: Actor) -> dict[str, Any]:
     """Only the author may edit."""
     message = _load_in_conversation(uow, command.conversation_id, command.message_id, actor)
+    conversation = uow.load(conversations.DECIDER, command.conversation_id)
+    conversations.require_contact_kept(conversation)
     events = messages.edit(message, actor, command.content)
-    uow.stage(messages.DECIDER, command.message_id, events)
+    uow.stage(messages.DECIDER, command.message_id, events, subject=conversation.contact_id)
     return {"message_id": message.id, "seq": message.seq}
 
 

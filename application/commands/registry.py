@@ -3,7 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from application.commands import access, agent, audit, contact, conversation, message
+from application.commands import (
+    access,
+    agent,
+    audit,
+    contact,
+    conversation,
+    message,
+    privacy,
+)
 from application.commands.unit_of_work import UnitOfWork
 from domain.actors import Actor, Role
 from domain.errors import Forbidden
@@ -28,6 +36,9 @@ HANDLERS: Final[Mapping[type, Handler]] = {
     conversation.MoveReadCursor: conversation.move_read_cursor,
     conversation.MoveDeliveryCursor: conversation.move_delivery_cursor,
     contact.UpdateContact: contact.update_contact,
+    privacy.EraseContact: privacy.erase_contact,
+    privacy.PlaceLegalHold: privacy.place_legal_hold,
+    privacy.LiftLegalHold: privacy.lift_legal_hold,
     agent.RegisterAgent: agent.register_agent,
     agent.SetPassword: agent.set_password,
     agent.ChangeAgent: agent.change_agent,

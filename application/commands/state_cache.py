@@ -4,6 +4,7 @@ The log is the authority: an entry may always be dropped, and after any failed a
 because states may then hold events that never reached the disk.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -55,6 +56,13 @@ class StateCache:
         young[id] = entry
         if len(young) >= self._capacity:
             self._old[category], self._young[category] = young, {}
+
+    def forget(self, category: str, is_meant: Callable[[Any], bool]) -> None:
+        """Drop those states of a category; looks at all of them."""
+        for generation in (self._young, self._old):
+            entries = generation.get(category, {})
+            for id in [id for id, entry in entries.items() if is_meant(entry.state)]:
+                del entries[id]
 
     def clear(self) -> None:
         """Forget everything, after a failure."""

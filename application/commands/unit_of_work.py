@@ -7,7 +7,8 @@ import msgspec
 
 from application import codec
 from application.commands.state_cache import CachedState, StateCache
-from application.ports.event_store import EventStore, StreamAppend
+from application.ports.event_store import EventStore, NewEvent, StreamAppend
+from application.sealing import IN_CLEAR, Opener, Sealer
 from domain.events import Decider, Event
 
 S = TypeVar("S")
@@ -20,6 +21,15 @@ class StagedStream(msgspec.Struct, frozen=True, gc=False):
     id: str
     expected_version: int
     events: Sequence[Event]
+    subject: str | None = None
+    """The contact of whom personal fields of the events tell."""
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """A contact whose key is to be destroyed when the events are on disk."""
+
+    subject_id: str
+    conversation_ids: frozenset[str]
 
 
 class UnitOfWork:
@@ -28,7 +38,19 @@ class UnitOfWork:
     A command that raises leaves no trace: states go into the cache only by `commit_to_cache`.
     """
 
-    __slots__ = ("_absent", "_answer_stream", "_cache", "_states", "_store", "now_us", "staged")
+    __slots__ = (
+        "_absent",
+        "_answer_stream",
+        "_cache",
+        "_opener",
+        "_states",
+        "_store",
+        "erasure",
+        "now_us",
+        "sealer",
+        "staged",
+        "subject",
+    )
 
     def __init__(
         self,
@@ -36,9 +58,18 @@ class UnitOfWork:
         cache: StateCache,
         now_us: int,
         absent: Container[str] = frozenset(),
+        opener: Opener = IN_CLEAR,
+        sealer: Sealer | None = None,
     ) -> None:
-        """Streams in `absent` are known not to be in the store."""
+        """Streams in `absent` are known not to be in the store. Without a sealer personal fields
+        are written in clear.
+        """
         self._absent = absent
+        self._opener = opener
+        self.sealer = sealer
+        self.subject: str | None = None
+        """The contact that the command concerns, as far as it is known."""
+        self.erasure: Erasure | None = None
         self._store = store
         self._cache = cache
         self.now_us = now_us
@@ -53,16 +84,24 @@ class UnitOfWork:
         """State of an aggregate, with what this and earlier commands have staged for it."""
         return self._find(decider, id).state  # type: ignore[no-any-return]  # the cache holds any state
 
-    def stage(self, decider: Decider[S], id: str, events: Sequence[Event]) -> None:
-        """Add events to what the command will append; none: nothing to do."""
+    def stage(
+        self, decider: Decider[S], id: str, events: Sequence[Event], subject: str | None = None
+    ) -> None:
+        """Add events to what the command will append; none: nothing to do.
+
+        Args:
+            subject: The contact of whom they tell; needed where they have personal fields.
+        """
         if not events:
             return
+        if subject is not None:
+            self.subject = subject
         found = self._find(decider, id)
         version, state = found.version, found.state
         evolve = decider.evolve
         for event in events:
             state = evolve(state, event)
-        self.staged.append(StagedStream(decider, id, version, events))
+        self.staged.append(StagedStream(decider, id, version, events, subject))
         self._states[decider.category, id] = CachedState(version + len(events), state)
 
     def answer_with_position_of(self, stream: str) -> None:
@@ -75,15 +114,31 @@ class UnitOfWork:
         return self._answer_stream
 
     def appends(self, metadata: bytes) -> list[StreamAppend]:
-        """The staged events, encoded."""
-        encode = codec.encode
+        """The staged events, encoded.
+
+        Raises:
+            ValueError: an event has personal fields and was staged without its subject.
+            ContactErased: the subject's key is destroyed.
+            Unavailable: its key can't be read at the moment.
+        """
+        encode = self._encoded
         return [
             StreamAppend(
-                f"{one.decider.category}-{one.id}",
+                stream := f"{one.decider.category}-{one.id}",
                 one.expected_version,
-                [encode(event, metadata) for event in one.events],
+                encode(one, metadata, stream),
             )
             for one in self.staged
+        ]
+
+    def _encoded(self, one: StagedStream, metadata: bytes, stream: str) -> list[NewEvent]:
+        sealer = self.sealer
+        if sealer is None:
+            return [codec.encode(event, metadata) for event in one.events]
+        first, subject = one.expected_version + 1, one.subject
+        return [
+            sealer.encode(event, metadata, stream, version, subject)
+            for version, event in enumerate(one.events, first)
         ]
 
     def commit_to_cache(self) -> None:
@@ -107,7 +162,7 @@ class UnitOfWork:
         if stream in self._absent:
             return CachedState(version, state)
         for recorded in self._store.read_stream(stream):
-            state = decider.evolve(state, codec.decode(recorded.type, recorded.payload))
+            state = decider.evolve(state, self._opener.decode(recorded))
             version = recorded.version
         entry = CachedState(version, state)
         if version >= 0:

@@ -4,7 +4,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from application.commands import access, agent, audit, contact, conversation, message
+from application.commands import (
+    access,
+    agent,
+    audit,
+    contact,
+    conversation,
+    message,
+    privacy,
+)
 from application.queries.core import CoreQuery
 from domain.actors import Actor
 
@@ -20,6 +28,9 @@ Command = (
     | conversation.MoveReadCursor
     | conversation.MoveDeliveryCursor
     | contact.UpdateContact
+    | privacy.EraseContact
+    | privacy.PlaceLegalHold
+    | privacy.LiftLegalHold
     | agent.RegisterAgent
     | agent.SetPassword
     | agent.ChangeAgent

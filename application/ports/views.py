@@ -70,6 +70,9 @@ class ConversationRow(msgspec.Struct, frozen=True):
     agent_read_seq: int
     visitor_read_seq: int
     visitor_delivered_seq: int
+    legal_hold: str | None = None
+    """Why its contact can't be erased; None: it can."""
+    legal_hold_at_us: int | None = None
 
 
 class ContactRow(msgspec.Struct, frozen=True):
@@ -82,6 +85,8 @@ class ContactRow(msgspec.Struct, frozen=True):
     verified: bool
     created_at_us: int
     updated_at_us: int
+    erased_at_us: int | None = None
+    """Nothing personal is known of it since then."""
 
 
 class AgentRow(msgspec.Struct, frozen=True):

@@ -2,7 +2,12 @@
 
 from application.codec import Envelope
 from application.projections.records import Changes, ContactRecord, Keys, Records
-from domain.contact.events import ContactCreated, ContactIdentityVerified, ContactUpdated
+from domain.contact.events import (
+    ContactCreated,
+    ContactIdentityVerified,
+    ContactUpdated,
+    SubjectErased,
+)
 
 CATEGORY = "contact"
 
@@ -26,6 +31,9 @@ def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
             row.name, row.email = name, email
         case ContactIdentityVerified():
             row.verified = True
+        case SubjectErased():
+            row.identifier = row.name = row.email = None
+            row.erased_us = now_us
         case _:
             return
     row.updated_us = now_us

@@ -6,6 +6,7 @@ from domain.actors import ActorKind
 from domain.conversation.conversation import Status
 from domain.conversation.events import (
     ConversationAssigned,
+    ConversationContactErased,
     ConversationLabelled,
     ConversationOpened,
     ConversationPrioritised,
@@ -14,6 +15,8 @@ from domain.conversation.events import (
     ConversationSnoozed,
     ConversationUnassigned,
     DeliveryCursorMoved,
+    LegalHoldLifted,
+    LegalHoldPlaced,
     MessageAccepted,
     ReadCursorMoved,
 )
@@ -69,6 +72,17 @@ def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
             row.priority = priority.value if priority else None
         case ConversationLabelled(added=added, removed=removed):
             row.labels = [label for label in row.labels if label not in removed] + list(added)
+        case LegalHoldPlaced(reason=reason):
+            row.legal_hold, row.legal_hold_us = reason, now_us
+        case LegalHoldLifted():
+            row.legal_hold = row.legal_hold_us = None
+        case ConversationContactErased():
+            changes.forget.add(id)
+            for key, said in changes.records.messages.items():
+                if key[0] == id:
+                    said.content = ""
+                    if said.author_kind == ActorKind.VISITOR.value:
+                        said.author_name = ""
     row.updated_us = now_us
 
 

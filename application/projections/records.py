@@ -24,6 +24,8 @@ class ConversationRecord(msgspec.Struct):
     agent_read_seq: int = 0
     visitor_read_seq: int = 0
     visitor_delivered_seq: int = 0
+    legal_hold: str | None = None
+    legal_hold_us: int | None = None
 
 
 class MessageRecord(msgspec.Struct, gc=False):
@@ -53,6 +55,7 @@ class ContactRecord(msgspec.Struct):
     created_us: int
     updated_us: int
     verified: bool = False
+    erased_us: int | None = None
 
 
 class AgentRecord(msgspec.Struct):
@@ -123,4 +126,7 @@ class Changes:
     """Conversations whose unread messages must be counted anew."""
     unsent: set[MessageKey] = field(default_factory=set)
     """Visitors' messages accepted in this batch and sent in the next one: unread all the same."""
+    forget: set[str] = field(default_factory=set)
+    """Conversations of erased contacts: of their messages, also those that were there before, no
+    content and no visitor's name is kept. Done last, after all rows are written."""
     parked: list[ParkedEvent] = field(default_factory=list)

@@ -15,11 +15,14 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from application.codec import Envelope, UndecodableEvent, UnknownEventType, open_envelope
+from application.codec import Envelope, UndecodableEvent, UnknownEventType
 from application.ports.event_store import RecordedEvent
 from application.ports.projection_store import BadRow, ProjectionStore
+from application.ports.subject_keys import SubjectKeyMissing
 from application.projections import agents, api_keys, contacts, conversations, messages
 from application.projections.records import Changes, Keys, ParkedEvent, Records
+from application.sealing import IN_CLEAR, Opener
+from domain.contact.events import SubjectErased
 from domain.errors import Conflict, Unavailable
 
 _log = structlog.get_logger(__name__)
@@ -76,8 +79,14 @@ class ProjectionRunner:
     """Keeps one set of read models up to date."""
 
     def __init__(
-        self, feed: ProjectedLog, store: ProjectionStore, *, batch_events: int = BATCH_EVENTS
+        self,
+        feed: ProjectedLog,
+        store: ProjectionStore,
+        *,
+        batch_events: int = BATCH_EVENTS,
+        opener: Opener = IN_CLEAR,
     ) -> None:
+        self._opener = opener
         self.stats = ProjectionStats()
         self._feed = feed
         self._store = store
@@ -148,7 +157,7 @@ class ProjectionRunner:
     def _project(self, events: Sequence[RecordedEvent]) -> None:
         assert self._position is not None
         try:
-            changes = fold(events, self._store.load)
+            changes = fold(events, self._store.load, self._opener)
             self._store.commit(changes, self._position, events[-1].position)
         except BadRow as error:
             # One event of the batch holds what the database refuses: find it by halving.
@@ -165,13 +174,16 @@ class ProjectionRunner:
         self._position = events[-1].position
 
 
-def fold(events: Sequence[RecordedEvent], load: Callable[[Keys], Records]) -> Changes:
+def fold(
+    events: Sequence[RecordedEvent], load: Callable[[Keys], Records], opener: Opener = IN_CLEAR
+) -> Changes:
     """What a batch of events changes.
 
     Args:
         load: Gives those of the named rows that exist.
     """
     changes = Changes()
+    open_envelope = opener.open_envelope
     # Three lists, because a tuple for each event is work for the garbage collector.
     opened: list[RecordedEvent] = []
     envelopes: list[Envelope] = []
@@ -183,9 +195,11 @@ def fold(events: Sequence[RecordedEvent], load: Callable[[Keys], Records]) -> Ch
             continue
         try:
             envelope = open_envelope(recorded)
-        except (UnknownEventType, UndecodableEvent) as error:
+        except (UnknownEventType, UndecodableEvent, SubjectKeyMissing) as error:
             changes.parked.append(_parked(recorded, error))
             continue
+        if isinstance(envelope.event, SubjectErased) and envelope.event.key_id is not None:
+            opener.forget(envelope.event.key_id)
         projection.keys(envelope, keys)
         opened.append(recorded)
         envelopes.append(envelope)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from application.ports.erasure import SignedCertificate
 from application.ports.event_store import RecordedEvent
 from domain.actors import Actor, Role
 
@@ -56,8 +57,20 @@ class IndexHealth(msgspec.Struct, frozen=True, tag=True):
     """Can streams be looked up? Answer: `IndexState`, or None: they can."""
 
 
+class ErasureOf(msgspec.Struct, frozen=True, tag=True):
+    """That a contact was erased. Answer: `SignedCertificate` (application.ports.erasure)."""
+
+    contact_id: str
+
+
 CoreQuery = (
-    Authenticate | FindCredentials | ConversationAsOf | ReadStreams | LogHealth | IndexHealth
+    Authenticate
+    | FindCredentials
+    | ConversationAsOf
+    | ReadStreams
+    | LogHealth
+    | IndexHealth
+    | ErasureOf
 )
 
 
@@ -109,5 +122,6 @@ ANSWER_TYPES: dict[type[Any], Any] = {
     ReadStreams: StreamsRead,
     LogHealth: str | None,
     IndexHealth: IndexState | None,
+    ErasureOf: SignedCertificate,
 }
 """Query -> type of its answer, for adapters that carry answers as bytes."""

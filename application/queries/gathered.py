@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from application.ports.event_store import RecordedEvent
 from application.queries.life import open_step
-from application.queries.streams import Opener, StreamReader
+from application.queries.streams import StreamReader
+from application.sealing import Opener
 from domain.contact import contact as contacts
 from domain.conversation import conversation as conversations
 from domain.conversation.events import ConversationOpened, MessageAccepted

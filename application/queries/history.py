@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from application import codec
 from application.codec import Envelope
 from application.ports.event_store import RecordedEvent
 from application.ports.views import ContactSummary, ConversationRow, MessageRow
+from application.sealing import IN_CLEAR, Opener
 from domain.actors import ActorKind
 from domain.contact import contact as contacts
 from domain.conversation import conversation as conversations
 from domain.conversation.conversation import Conversation
-from domain.conversation.events import DeliveryCursorMoved, MessageAccepted, ReadCursorMoved
+from domain.conversation.events import (
+    DeliveryCursorMoved,
+    LegalHoldPlaced,
+    MessageAccepted,
+    ReadCursorMoved,
+)
 from domain.errors import ConversationNotFound
 from domain.events import Decider
 from domain.message import message as messages
@@ -33,7 +38,11 @@ class Past(Protocol):
 
 
 def conversation_as_of(
-    store: Past, conversation_id: str, position: int | None, time_us: int | None
+    store: Past,
+    conversation_id: str,
+    position: int | None,
+    time_us: int | None,
+    opener: Opener = IN_CLEAR,
 ) -> ConversationRow:
     """The row that the views would have shown then.
 
@@ -41,17 +50,17 @@ def conversation_as_of(
         ConversationNotFound: it did not exist then.
     """
     stream = conversations.DECIDER.stream(conversation_id)
-    events = list(_envelopes(store, stream, position, time_us))
+    events = list(_envelopes(opener, store, stream, position, time_us))
     if not events:
         raise ConversationNotFound(conversation_id)
     state = _fold(conversations.DECIDER, conversation_id, events)
     assert state.contact_id is not None
     contact_stream = contacts.DECIDER.stream(state.contact_id)
-    contact_events = _envelopes(store, contact_stream, position, time_us)
+    contact_events = _envelopes(opener, store, contact_stream, position, time_us)
     contact = _fold(contacts.DECIDER, state.contact_id, contact_events)
     changes = [e for e in events if not isinstance(e.event, ReadCursorMoved | DeliveryCursorMoved)]
     last, last_public = (
-        _message(store, id, position, time_us) if id else None
+        _message(opener, store, id, position, time_us) if id else None
         for id in (state.last_message_id, state.last_public_message_id)
     )
     return ConversationRow(
@@ -76,16 +85,22 @@ def conversation_as_of(
         visitor_delivered_seq=max(
             (s for r, s in state.delivered.items() if r.startswith("visitor:")), default=0
         ),
+        legal_hold=state.legal_hold,
+        legal_hold_at_us=_held_since(state, events),
     )
 
 
 def _envelopes(
-    store: Past, stream: str, position: int | None, time_us: int | None
+    opener: Opener,
+    store: Past,
+    stream: str,
+    position: int | None,
+    time_us: int | None,
 ) -> Iterable[Envelope]:
     for recorded in store.read_stream(stream, up_to_position=position):
         if time_us is not None and recorded.recorded_us > time_us:
             return
-        yield codec.open_envelope(recorded)
+        yield opener.open_envelope(recorded)
 
 
 def _fold(decider: Decider[S], id: str, events: Iterable[Envelope]) -> S:
@@ -96,10 +111,14 @@ def _fold(decider: Decider[S], id: str, events: Iterable[Envelope]) -> S:
 
 
 def _message(
-    store: Past, message_id: str, position: int | None, time_us: int | None
+    opener: Opener,
+    store: Past,
+    message_id: str,
+    position: int | None,
+    time_us: int | None,
 ) -> MessageRow | None:
     stream = messages.DECIDER.stream(message_id)
-    return message_row(message_id, list(_envelopes(store, stream, position, time_us)))
+    return message_row(message_id, list(_envelopes(opener, store, stream, position, time_us)))
 
 
 def message_row(message_id: str, events: Sequence[Envelope]) -> MessageRow | None:
@@ -143,3 +162,9 @@ def _unread(state: Conversation, events: Iterable[Envelope]) -> int:
         and e.event.seq > read
         for e in events
     )
+
+
+def _held_since(state: Conversation, events: Iterable[Envelope]) -> int | None:
+    if state.legal_hold is None:
+        return None
+    return max(e.recorded_us for e in events if isinstance(e.event, LegalHoldPlaced))

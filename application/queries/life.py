@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from application import codec
 from application.codec import Metadata, UndecodableEvent, UnknownEventType
 from application.ports.event_store import RecordedEvent
-from application.queries.streams import Opener, StreamReader
+from application.queries.streams import StreamReader
+from application.sealing import Opener
 from domain.access.events import TokenIssued
 from domain.actors import SYSTEM, ActorKind
 from domain.agent import agent as agents
@@ -104,7 +105,7 @@ async def life(
 def open_step(opener: Opener, recorded: RecordedEvent) -> _Step:
     """Decode one event; what can't be read is shown as it is stored."""
     try:
-        return _Step(recorded.position, recorded, opener(recorded).event, None)
+        return _Step(recorded.position, recorded, opener.open_envelope(recorded).event, None)
     except (UnknownEventType, UndecodableEvent) as error:
         return _Step(recorded.position, recorded, None, error.detail)
 

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from application.codec import Envelope
 from application.ports.views import MessageRow
 from application.queries.history import message_row
-from application.queries.streams import Opener, StreamReader
+from application.queries.streams import StreamReader
+from application.sealing import Opener
 from domain.conversation import conversation as conversations
 from domain.conversation.events import MessageAccepted
 from domain.errors import ConversationNotFound
@@ -42,7 +43,7 @@ async def messages_as_of(
         [conversations.DECIDER.stream(conversation_id)], up_to=position
     ):
         exists = True
-        event = opener(recorded).event
+        event = opener.open_envelope(recorded).event
         if isinstance(event, MessageAccepted) and event.seq > after_seq:
             ids[event.message_id] = event.seq
             if len(ids) > limit:
@@ -53,7 +54,7 @@ async def messages_as_of(
     wanted = list(ids)[:limit]
     found: dict[str, list[Envelope]] = defaultdict(list)
     async for recorded in streams.events([messages.DECIDER.stream(i) for i in wanted], position):
-        found[recorded.stream].append(opener(recorded))
+        found[recorded.stream].append(opener.open_envelope(recorded))
     rows = [message_row(id, found[messages.DECIDER.stream(id)]) for id in wanted]
     # The batch is atomic, but a position may fall between its two streams.
     last = ids[wanted[-1]] if wanted else after_seq

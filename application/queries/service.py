@@ -11,6 +11,7 @@ from application.queries.core import (
     ConversationAsOf,
     CoreQuery,
     Credentials,
+    ErasureOf,
     FindCredentials,
     IndexHealth,
     IndexState,
@@ -19,12 +20,14 @@ from application.queries.core import (
     ReadStreams,
     StreamsRead,
 )
+from application.queries.erasure import Erasures
 from application.queries.history import conversation_as_of
+from application.sealing import IN_CLEAR, Opener
 from domain.access import token as tokens
 from domain.actors import Actor, ActorKind
 from domain.agent import agent as agents
 from domain.contact import contact as contacts
-from domain.errors import InvalidInput, Unauthenticated
+from domain.errors import InvalidInput, Unauthenticated, Unavailable
 
 MAX_SLICES: Final = 100
 MAX_SLICE_EVENTS: Final = 200
@@ -35,8 +38,17 @@ _ENOUGH_BYTES: Final = 4 * 1024 * 1024
 class CoreQueries:
     """Reads only; sees what commands have staged, as commands do."""
 
-    def __init__(self, store: EventStore, clock: Clock, cache: StateCache) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        clock: Clock,
+        cache: StateCache,
+        opener: Opener = IN_CLEAR,
+        erasures: Erasures | None = None,
+    ) -> None:
         self._store = store
+        self._opener = opener
+        self._erasures = erasures
         self._clock = clock
         self._cache = cache
 
@@ -53,7 +65,11 @@ class CoreQueries:
                 return self._find_credentials(query)
             case ConversationAsOf():
                 return conversation_as_of(
-                    self._store, query.conversation_id, query.position, query.time_us
+                    self._store,
+                    query.conversation_id,
+                    query.position,
+                    query.time_us,
+                    self._opener,
                 )
             case ReadStreams():
                 return self._read_streams(query)
@@ -61,6 +77,10 @@ class CoreQueries:
                 return self._store.failure
             case IndexHealth():
                 return self._index_state()
+            case ErasureOf(contact_id=contact_id):
+                if self._erasures is None:
+                    raise Unavailable("This core has no keys.")
+                return self._erasures.certificate(contact_id)
 
     def _read_streams(self, query: ReadStreams) -> StreamsRead:
         slices = query.slices
@@ -88,7 +108,7 @@ class CoreQueries:
         return IndexState(progress.percent, *progress, self._store.index_failure)
 
     def _reader(self) -> UnitOfWork:
-        return UnitOfWork(self._store, self._cache, self._clock.now_us())
+        return UnitOfWork(self._store, self._cache, self._clock.now_us(), opener=self._opener)
 
     def _authenticate(self, query: Authenticate) -> Principal:
         uow = self._reader()

@@ -3,14 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, Protocol
 
-from application.codec import Envelope
 from application.ports.core import Core
 from application.ports.event_store import EventFeed, RecordedEvent
 from application.queries.core import ReadStreams, StreamSlice, StreamsRead
 from application.queries.service import MAX_SLICE_EVENTS, MAX_SLICES
-
-Opener = Callable[[RecordedEvent], Envelope]
-"""Decodes an event; raises `UnknownEventType` or `UndecodableEvent`, as `codec.open_envelope`."""
 
 _PAGE: Final = 5_000
 

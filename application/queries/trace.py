@@ -12,7 +12,8 @@ import msgspec
 from application.ports.event_store import RecordedEvent
 from application.ports.views import Projection
 from application.queries.life import Names, open_step, stream_of
-from application.queries.streams import Opener, StreamReader
+from application.queries.streams import StreamReader
+from application.sealing import Opener
 from domain.actors import ActorKind
 from domain.conversation import conversation as conversations
 from domain.conversation.events import DeliveryCursorMoved, MessageAccepted, ReadCursorMoved
@@ -140,7 +141,7 @@ async def sent_event(
         MessageNotFound: there is none.
     """
     async for recorded in streams.events([messages.DECIDER.stream(message_id)]):
-        event = opener(recorded).event
+        event = opener.open_envelope(recorded).event
         if isinstance(event, MessageSent):
             return recorded, event
     raise MessageNotFound(message_id)

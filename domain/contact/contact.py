@@ -12,6 +12,7 @@ from domain.contact.events import (
     ContactEvent,
     ContactIdentityVerified,
     ContactUpdated,
+    SubjectErased,
 )
 from domain.events import Decider
 
@@ -30,6 +31,9 @@ class Contact(msgspec.Struct, frozen=True):
     """The identity was proved at least once."""
     verified_conversation_id: str | None = None
     """The latest conversation that was started with a proved identity: the one to resume."""
+    conversation_ids: tuple[str, ...] = ()
+    """All of them, in the order in which they began."""
+    erased: bool = False
 
 
 def contact_id(identifier: str) -> str:
@@ -41,6 +45,11 @@ def contact_id(identifier: str) -> str:
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80
     return str(uuid.UUID(bytes=bytes(digest)))
+
+
+def successor_id(id: str) -> str:
+    """The id of the contact that begins when somebody comes back who was erased."""
+    return contact_id(f"\x00after {id}")  # no identifier holds a NUL
 
 
 def evolve(state: Contact, event: ContactEvent) -> Contact:
@@ -59,9 +68,19 @@ def evolve(state: Contact, event: ContactEvent) -> Contact:
         case ContactIdentityVerified():
             return _replace(state, verified=True)
         case ContactConversationStarted(conversation_id=conversation_id):
+            ids = (*state.conversation_ids, conversation_id)
             if not event.identity_verified:
-                return state
-            return _replace(state, verified_conversation_id=conversation_id)
+                return _replace(state, conversation_ids=ids)
+            return _replace(state, conversation_ids=ids, verified_conversation_id=conversation_id)
+        case SubjectErased():
+            return _replace(
+                state,
+                identifier=None,
+                name=None,
+                email=None,
+                verified_conversation_id=None,
+                erased=True,
+            )
 
 
 DECIDER: Decider[Contact] = Decider("contact", Contact, evolve)
@@ -102,9 +121,12 @@ def update(state: Contact, name: str | None, email: str | None) -> tuple[Contact
 
     Raises:
         ContactNotFound: there is no such contact.
+        ContactErased: nothing is kept of it any more.
         InvalidInput: name or email break a limit.
     """
     require_exists(state)
+    if state.erased:
+        raise errors.ContactErased
     name = text.clean_line(name, "name") if name else None
     email = text.clean_email(email) if email else None
     return () if (name, email) == (state.name, state.email) else (ContactUpdated(name, email),)
@@ -115,6 +137,24 @@ def start_conversation(
 ) -> tuple[ContactEvent, ...]:
     """Note that a conversation of this contact begins."""
     return (ContactConversationStarted(conversation_id, identity_verified),)
+
+
+def erase(
+    state: Contact, reason: str, requested_by: str, key_id: str | None
+) -> tuple[ContactEvent, ...]:
+    """Keep nothing personal any more; a repeat says nothing new.
+
+    Whether the contact may be erased is for whoever sees its conversations (`LegalHold`).
+
+    Raises:
+        ContactNotFound: there is no such contact.
+        InvalidInput: the reason is too long or holds a control character.
+    """
+    require_exists(state)
+    if state.erased:
+        return ()
+    reason = text.clean_line(reason, "reason", text.MAX_REASON_CHARS)
+    return (SubjectErased(reason, requested_by, key_id),)
 
 
 def require_exists(state: Contact) -> None:

@@ -1,9 +1,12 @@
 """Events of a contact, as stored."""
 
+from typing import ClassVar
+
 from domain.events import Event
 
 
 class ContactCreated(Event, frozen=True, tag="contact.created.v1"):
+    personal: ClassVar[tuple[str, ...]] = ("identifier", "name", "email")
     identifier: str | None
     """The person's id in the company's own system; None: an anonymous visitor."""
     name: str | None
@@ -11,6 +14,7 @@ class ContactCreated(Event, frozen=True, tag="contact.created.v1"):
 
 
 class ContactUpdated(Event, frozen=True, tag="contact.updated.v1"):
+    personal: ClassVar[tuple[str, ...]] = ("name", "email")
     name: str | None
     email: str | None
 
@@ -24,6 +28,20 @@ class ContactConversationStarted(Event, frozen=True, tag="contact.conversation_s
     identity_verified: bool
 
 
+class SubjectErased(Event, frozen=True, tag="contact.erased.v1"):
+    """Nothing personal is kept of the contact from here on; its key is destroyed next."""
+
+    reason: str
+    requested_by: str
+    """Who gave the order, as `agent:ID`; not the data subject."""
+    key_id: str | None
+    """The key that sealed the contact's events; None: it had none."""
+
+
 ContactEvent = (
-    ContactCreated | ContactUpdated | ContactIdentityVerified | ContactConversationStarted
+    ContactCreated
+    | ContactUpdated
+    | ContactIdentityVerified
+    | ContactConversationStarted
+    | SubjectErased
 )

@@ -14,6 +14,7 @@ from domain import errors, text
 from domain.actors import ActorKind
 from domain.conversation.events import (
     ConversationAssigned,
+    ConversationContactErased,
     ConversationEvent,
     ConversationLabelled,
     ConversationOpened,
@@ -23,6 +24,8 @@ from domain.conversation.events import (
     ConversationSnoozed,
     ConversationUnassigned,
     DeliveryCursorMoved,
+    LegalHoldLifted,
+    LegalHoldPlaced,
     MessageAccepted,
     Priority,
     ReadCursorMoved,
@@ -58,6 +61,9 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     read: Mapping[str, int] = MappingProxyType({})
     """Reader (`kind:id`) -> the highest seq that it has read."""
     delivered: Mapping[str, int] = MappingProxyType({})
+    legal_hold: str | None = None
+    """Why its contact must not be erased; None: it may be."""
+    contact_erased: bool = False
 
 
 def evolve(state: Conversation, event: ConversationEvent) -> Conversation:
@@ -99,6 +105,12 @@ def evolve(state: Conversation, event: ConversationEvent) -> Conversation:
         case DeliveryCursorMoved(seq=seq):
             reader = _reader(event.reader_kind, event.reader_id)
             return _replace(state, delivered=MappingProxyType({**state.delivered, reader: seq}))
+        case LegalHoldPlaced(reason=reason):
+            return _replace(state, legal_hold=reason)
+        case LegalHoldLifted():
+            return _replace(state, legal_hold=None)
+        case ConversationContactErased():
+            return _replace(state, contact_erased=True)
 
 
 DECIDER: Decider[Conversation] = Decider("conversation", Conversation, evolve)
@@ -131,9 +143,10 @@ def accept_message(
     """Give a message its place. A visitor's message wakes a snoozed conversation.
 
     Raises:
-        ConversationNotFound, ConversationResolved: it takes no message.
+        ConversationNotFound, ConversationResolved, ContactErased: it takes no message.
     """
     require_open_stream(state)
+    require_contact_kept(state)
     if state.status is Status.RESOLVED:
         raise errors.ConversationResolved
     accepted = MessageAccepted(state.last_seq + 1, message_id, author_kind, private)
@@ -209,6 +222,47 @@ def label(state: Conversation, labels: Iterable[str]) -> tuple[ConversationEvent
     added = tuple(x for x in wanted if x not in state.labels)
     removed = tuple(x for x in state.labels if x not in wanted)
     return (ConversationLabelled(added, removed),) if added or removed else ()
+
+
+def place_legal_hold(state: Conversation, reason: str) -> tuple[ConversationEvent, ...]:
+    """Keep it as evidence; another reason replaces the first.
+
+    Raises:
+        ConversationNotFound.
+        ContactErased: there is nothing left to keep.
+        InvalidInput: the reason is empty, too long or holds a control character.
+    """
+    require_open_stream(state)
+    require_contact_kept(state)
+    reason = text.clean_line(reason, "reason", text.MAX_REASON_CHARS)
+    return () if state.legal_hold == reason else (LegalHoldPlaced(reason),)
+
+
+def lift_legal_hold(state: Conversation) -> tuple[ConversationEvent, ...]:
+    """It need not be kept any more."""
+    require_open_stream(state)
+    return () if state.legal_hold is None else (LegalHoldLifted(),)
+
+
+def erase_contact(state: Conversation) -> tuple[ConversationEvent, ...]:
+    """Its contact is erased: take no more messages.
+
+    Raises:
+        LegalHold: it must be kept.
+    """
+    if state.legal_hold is not None:
+        raise errors.LegalHold(state.id)
+    return () if state.contact_erased else (ConversationContactErased(),)
+
+
+def require_contact_kept(state: Conversation) -> None:
+    """What is said in it can be kept.
+
+    Raises:
+        ContactErased: the contact's key is destroyed.
+    """
+    if state.contact_erased:
+        raise errors.ContactErased
 
 
 def move_read_cursor(

@@ -76,6 +76,20 @@ class DeliveryCursorMoved(Event, frozen=True, tag="conversation.delivery_cursor_
     seq: int
 
 
+class LegalHoldPlaced(Event, frozen=True, tag="conversation.legal_hold_placed.v1"):
+    """The contact can't be erased before the hold is lifted."""
+
+    reason: str
+
+
+class LegalHoldLifted(Event, frozen=True, tag="conversation.legal_hold_lifted.v1"):
+    pass
+
+
+class ConversationContactErased(Event, frozen=True, tag="conversation.contact_erased.v1"):
+    """Written with the contact's `contact.erased`; the conversation takes no more messages."""
+
+
 ConversationEvent = (
     ConversationOpened
     | MessageAccepted
@@ -88,4 +102,7 @@ ConversationEvent = (
     | ConversationLabelled
     | ReadCursorMoved
     | DeliveryCursorMoved
+    | LegalHoldPlaced
+    | LegalHoldLifted
+    | ConversationContactErased
 )

@@ -34,6 +34,8 @@ _OPTIONS: Final = {
     # Views can be rebuilt from the log, so a second of them may be lost; never a torn page.
     "synchronous_commit": "off",
     "max_wal_size": "2GB",
+    # Old segments are removed, and not kept under new names with what erased people wrote.
+    "wal_recycle": "off",
     "autovacuum_naptime": "15s",
     "log_min_messages": "warning",
     "logging_collector": "off",

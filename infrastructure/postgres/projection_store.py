@@ -24,6 +24,7 @@ from application.projections.records import (
 from domain.errors import Conflict, Unavailable
 from infrastructure.postgres import batches, schema
 from infrastructure.postgres.copying import MESSAGE_COLUMNS, Row, copy_new, upsert
+from infrastructure.postgres.forgetting import Sweeper, forget
 from infrastructure.postgres.search import VectorTooLong, vector
 from infrastructure.postgres.search_index import PENDING_LIST_LIMIT, SearchIndexMerger
 
@@ -56,6 +57,8 @@ class PostgresProjectionStore:
         self._url = url
         self._fixed = schema_name
         self._merger = SearchIndexMerger(url, CONNECT_TIMEOUT_S)
+        self._sweeper = Sweeper(url, CONNECT_TIMEOUT_S)
+        self._unswept = False
         self._connection: schema.Connection | None = None
         self._name = ""
         self._kept = batches.KeptBatches()
@@ -103,13 +106,25 @@ class PostgresProjectionStore:
                 _write(connection, changes, changed)
                 self._kept.note(connection, self._name, after, position)
             self._merger.wrote(self._name, vector_bytes)
+            if changes.forget:
+                self._sweep()
 
     def close(self) -> None:
         """Close the connections, once the search index has been merged."""
         self._merger.close()
+        if self._unswept:
+            self._sweeper.sweep(self._name)
+        self._sweeper.close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _sweep(self) -> None:
+        """Let old rows go: at once, or when a rebuild has ended, which writes most of them anew."""
+        if self._fixed is None:
+            self._sweeper.sweep(self._name)
+        else:
+            self._unswept = True
 
     @contextmanager
     def _session(self) -> Any:
@@ -207,6 +222,8 @@ def _write(
         upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
     if changes.recount_unread:
         _recount(connection, changes)
+    if changes.forget:
+        forget(connection, list(changes.forget))
     for parked in changes.parked:
         connection.execute(
             "INSERT INTO parked_events VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",

@@ -29,7 +29,7 @@ MESSAGE_PAGES: Final = (
 CONVERSATION: Final = (
     "SELECT c.id, c.status, c.assignee_id, c.last_seq, c.created_us, c.updated_us, c.priority,"
     " c.labels, c.snoozed_until_us, c.identity_verified, c.unread_count, c.agent_read_seq,"
-    " c.visitor_read_seq, c.visitor_delivered_seq,"
+    " c.visitor_read_seq, c.visitor_delivered_seq, c.legal_hold, c.legal_hold_us,"
     " c.contact_id, p.name, p.email, p.identifier, p.verified, "
     + MESSAGE
     + ", "
@@ -39,10 +39,11 @@ CONVERSATION: Final = (
     " LEFT JOIN kefu.messages m ON m.conversation_id = c.id AND m.seq = c.last_seq"
     " LEFT JOIN kefu.messages v ON v.conversation_id = c.id AND v.seq = c.last_public_seq"
 )
-_CONVERSATION_WIDTH: Final = 19
+_CONVERSATION_WIDTH: Final = 21
 
 CONTACT: Final = (
-    "SELECT id, identifier, name, email, verified, created_us, updated_us FROM kefu.contacts"
+    "SELECT id, identifier, name, email, verified, created_us, updated_us, erased_us"
+    " FROM kefu.contacts"
 )
 
 MATCHING: Final = (
@@ -77,7 +78,9 @@ def conversation(row: Any) -> ConversationRow:
         agent_read_seq=row[11],
         visitor_read_seq=row[12],
         visitor_delivered_seq=row[13],
-        contact=ContactSummary(row[14], row[15], row[16], row[17], bool(row[18])),
+        legal_hold=row[14],
+        legal_hold_at_us=row[15],
+        contact=ContactSummary(row[16], row[17], row[18], row[19], bool(row[20])),
         last_message=message(row, _CONVERSATION_WIDTH),
         last_public_message=message(row, _CONVERSATION_WIDTH + _MESSAGE_WIDTH),
     )

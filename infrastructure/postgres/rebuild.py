@@ -10,8 +10,9 @@ from psycopg import sql
 
 from application.ports.event_store import EventFeed
 from application.projections.runner import ProjectionRunner
+from application.sealing import IN_CLEAR, Opener
 from domain.errors import Conflict, Unavailable
-from infrastructure.postgres import schema
+from infrastructure.postgres import forgetting, schema
 from infrastructure.postgres.projection_store import CONNECT_TIMEOUT_S, PostgresProjectionStore
 
 Progress = Callable[[int, int], None]
@@ -67,7 +68,9 @@ def status(url: str, feed: EventFeed) -> ViewsStatus:
     )
 
 
-def rebuild(url: str, feed: EventFeed, progress: Progress) -> ViewsStatus:
+def rebuild(
+    url: str, feed: EventFeed, progress: Progress, opener: Opener = IN_CLEAR
+) -> ViewsStatus:
     """Build a new set of views from the log, switch to it when it has caught up, drop the old.
 
     Readers and the running projector go on with the old set until the switch, after which no
@@ -86,7 +89,7 @@ def rebuild(url: str, feed: EventFeed, progress: Progress) -> ViewsStatus:
         name = schema.create(connection)
         store = PostgresProjectionStore(url, name)
         try:
-            runner = ProjectionRunner(feed, store)
+            runner = ProjectionRunner(feed, store, opener=opener)
             total = feed.durable_position()
             runner.catch_up(total, lambda done: progress(done, total))
             before = _switch(connection, name, runner, feed)
@@ -94,6 +97,7 @@ def rebuild(url: str, feed: EventFeed, progress: Progress) -> ViewsStatus:
             store.close()
         if before is not None:
             schema.drop(connection, before)
+            forgetting.settle(connection)
     return status(url, feed)
 
 

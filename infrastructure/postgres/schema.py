@@ -22,7 +22,7 @@ TABLES: Final = (
     "agents",
     "api_keys",
 )
-VERSION: Final = 1
+VERSION: Final = 2
 """Of views.sql: another one means that the views are rebuilt."""
 _LOCK: Final = 0x6B656675  # "kefu": one projector changes schemas at a time
 _HOLD_TIMEOUT: Final = "5s"

@@ -17,6 +17,7 @@ from psycopg import sql
 
 from application.ports.event_store import EventFeed, RecordedEvent
 from application.projections.runner import ProjectionRunner
+from application.sealing import IN_CLEAR, Opener
 from domain.errors import Conflict, Unavailable
 from infrastructure.postgres import schema
 from infrastructure.postgres.projection_store import PostgresProjectionStore
@@ -70,7 +71,7 @@ class ViewsReport(msgspec.Struct, frozen=True):
     differences: list[Difference]
 
 
-def verify(url: str, feed: EventFeed, progress: Progress) -> ViewsReport:
+def verify(url: str, feed: EventFeed, progress: Progress, opener: Opener = IN_CLEAR) -> ViewsReport:
     """Compare the running views with a rebuild at the same position; changes neither log nor views.
 
     Needs as much room in the database as the views have. The running projector pauses for a moment.
@@ -91,7 +92,7 @@ def verify(url: str, feed: EventFeed, progress: Progress) -> ViewsReport:
         try:
             bounded = _BoundedFeed(feed)
             with closing(PostgresProjectionStore(url, shadow)) as store:
-                runner = ProjectionRunner(bounded, store)
+                runner = ProjectionRunner(bounded, store, opener=opener)
                 total = _position(connection, name)
                 bounded.end = total
                 runner.catch_up(total, lambda done: progress(done, total))

@@ -1,5 +1,7 @@
 """The core's parts."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import msgspec
@@ -9,17 +11,21 @@ from prometheus_client.core import Metric
 from application.commands.bus import CommandBus
 from application.ports.core import Core
 from application.ports.system import Ids, PasswordHasher
+from domain.errors import InvalidInput
 from infrastructure.eventlog import operations
 from infrastructure.eventlog.archive.worker import ArchiveWorker
 from infrastructure.eventlog.errors import LogLocked as LogLocked
+from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.scrubber import Scrubber, ScrubberThread
 from infrastructure.eventlog.store import EventLog
 from infrastructure.ipc.server import CoreServer
+from infrastructure.keys.sweep import destroy_erased, require_keys
 from infrastructure.system import SystemClock, SystemIds
 from infrastructure.system.private_files import make_private
 from infrastructure.telemetry import collectors
 from infrastructure.telemetry.metrics_socket import MetricsServer
 from interfaces.bootstrap.archive import log_archive
+from interfaces.bootstrap.keys import certificate_signer, subject_keys
 from interfaces.settings import Settings
 from interfaces.workers.index_watch import IndexedLog
 
@@ -35,6 +41,9 @@ class CoreRole:
         self._scrubber: Scrubber | None = None
         self._scrubbing: ScrubberThread | None = None
         self._archiver: ArchiveWorker | None = None
+        # First: without the master key nothing may be written.
+        self._keys = subject_keys(settings)
+        self._signer = certificate_signer(settings)
         archive = log_archive(settings) if settings.archive_url is not None else None
         if archive is not None:
             archive.attach()
@@ -44,6 +53,12 @@ class CoreRole:
             max_segment_age_s=settings.segment_age_s,
             index_in_background=True,
         )
+        try:
+            require_keys(self._log, self._keys)
+        except InvalidInput:
+            self._log.close()
+            self._keys.close()
+            raise
         if (found := self._log.recovered) is not None:
             event = "log.events_missing" if found.missing else "log.torn_tail_cut"
             _log.critical(event, missing_events=found.missing, cut_bytes=found.cut)
@@ -69,13 +84,16 @@ class CoreRole:
         return self._log
 
     async def start(self) -> None:
-        """Start the command bus, and the scrubber in the background."""
+        """Destroy keys that came back; start the command bus, and the scrubber beside it."""
         settings = self._settings
+        await asyncio.to_thread(self._destroy_erased)
         if settings.scrub_mb_per_s:
             self._scrubber = Scrubber(settings.log_dir, settings.scrub_mb_per_s, _report_damage)
             self._scrubbing = ScrubberThread(self._scrubber)
         limit = settings.queue_limit
-        self._bus = CommandBus(self._log, SystemClock(), queue_limit=limit)
+        self._bus = CommandBus(
+            self._log, SystemClock(), queue_limit=limit, keys=self._keys, signer=self._signer
+        )
         self.core: Core = self._bus
         self._bus.start()
 
@@ -91,6 +109,11 @@ class CoreRole:
         self._metrics.start()
         if self._archiver:
             self._archiver.start()
+
+    def _destroy_erased(self) -> None:
+        with contextlib.closing(LogReader(self._settings.log_dir)) as feed:
+            if found := destroy_erased(feed, self._keys):
+                _log.warning("keys.destroyed_again", keys=found)
 
     def _families(self) -> Iterator[Metric]:
         yield from collectors.core_families(self._bus.stats, self._log)
@@ -110,6 +133,7 @@ class CoreRole:
         if self._archiver:
             self._archiver.close()
         self._log.close()
+        self._keys.close()
 
 
 def _report_damage(finding: operations.Finding) -> None:

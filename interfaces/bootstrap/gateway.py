@@ -8,6 +8,7 @@ from prometheus_client.core import Metric
 
 from application.ports.event_store import EventFeed
 from application.ports.system import Clock
+from application.sealing import IN_CLEAR, Opener
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.ipc.client import CoreClient
 from infrastructure.postgres.views import PostgresViews
@@ -16,6 +17,7 @@ from infrastructure.telemetry import collectors
 from infrastructure.telemetry.metrics_socket import MetricsServer
 from interfaces.authentication import Authenticator
 from interfaces.bootstrap.clients import clock, core_client
+from interfaces.bootstrap.keys import opener
 from interfaces.bootstrap.live_bus import live_bus
 from interfaces.bootstrap.views import views
 from interfaces.gateway.addresses import AllowedOrigins
@@ -44,7 +46,7 @@ def gateway_parts(settings: Settings) -> GatewayParts:
     if settings.link_url is not None:
         return _remote_parts(settings)
     hub_feed, core = LogReader(settings.log_dir), core_client(settings)
-    services = _services(settings, hub_feed, core)
+    services = _services(settings, hub_feed, core, opener(settings))
 
     def publish(gateway: Gateway, process: str) -> Callable[[], None]:
         return _publish(settings, process, _renderer(services.hub, gateway, process))
@@ -62,7 +64,8 @@ def _remote_parts(settings: Settings) -> GatewayParts:
         _log.warning("link.no_cluster", detail=detail)
     dialer, name = link_dialer(settings), remote_process_name()
     feed, core = link_feed(dialer, name), CoreClient(dialer.to("core"))
-    services = _services(settings, feed, core)
+    # Events come unsealed from the machine that has the keys.
+    services = _services(settings, feed, core, IN_CLEAR)
 
     def publish(gateway: Gateway, process: str) -> Callable[[], None]:
         def more() -> Iterable[Metric]:
@@ -79,10 +82,10 @@ def _remote_parts(settings: Settings) -> GatewayParts:
     return GatewayParts(services, resources, publish, Link(dialer.to("web"), on_other_log))
 
 
-def _services(settings: Settings, feed: EventFeed, core: CoreClient) -> _Services:
+def _services(settings: Settings, feed: EventFeed, core: CoreClient, opened: Opener) -> _Services:
     postgres = views(settings)
     authenticator = Authenticator(core, clock())
-    hub = LiveHub(feed, postgres, authenticator, live_bus(settings))
+    hub = LiveHub(feed, postgres, authenticator, live_bus(settings), opened)
     origins = AllowedOrigins(settings.allowed_origins)
     return _Services(hub, core, postgres, clock(), authenticator, origins)
 

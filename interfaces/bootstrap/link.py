@@ -5,6 +5,8 @@ from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from application.ports.event_store import EventFeed
+from application.unsealed_feed import UnsealedFeed
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.link.dialer import LinkDialer
 from infrastructure.link.feed import LinkFeed
@@ -13,6 +15,7 @@ from infrastructure.link.tls import LinkTls
 from infrastructure.system.private_files import make_private
 from infrastructure.telemetry import collectors
 from infrastructure.telemetry.metrics_socket import MetricsServer
+from interfaces.bootstrap.keys import opener
 from interfaces.link_settings import LinkAddress, link_address
 from interfaces.settings import Settings
 
@@ -25,7 +28,12 @@ def link_server(settings: Settings) -> tuple[LinkAddress, LinkServer]:
     """
     assert settings.link_listen is not None
     paths = {"core": settings.core_socket, "web": settings.web_socket_path}
-    server = LinkServer(_tls(settings, server=True), lambda: LogReader(settings.log_dir), paths)
+    opened = opener(settings)
+
+    def feed() -> EventFeed:
+        return UnsealedFeed(LogReader(settings.log_dir), opened)
+
+    server = LinkServer(_tls(settings, server=True), feed, paths)
     own = collectors.renderer(lambda: _server_families(server))
 
     def render() -> bytes:

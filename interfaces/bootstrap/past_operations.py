@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from typing import Final
 
-from application.codec import open_envelope
 from application.commands.audit import RecordRead
 from application.ports.core import Request
 from application.ports.event_store import EventFeed
 from application.ports.views import Projection
-from application.queries.streams import CoreStreams, FeedStreams, Opener, StreamReader
+from application.queries.streams import CoreStreams, FeedStreams, StreamReader
 from domain.actors import SYSTEM
 from domain.errors import Unavailable
 from infrastructure.eventlog.reader import LogReader
@@ -21,11 +20,6 @@ from interfaces.settings import Settings
 
 _CONNECT_S: Final = 1.0
 _ANSWER_S: Final = 30.0
-
-
-def opener(settings: Settings) -> Opener:
-    """Decodes events."""
-    return open_envelope
 
 
 def feed(settings: Settings) -> EventFeed:

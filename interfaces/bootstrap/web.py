@@ -7,6 +7,7 @@ from infrastructure.system.private_files import read_or_make_secret
 from infrastructure.telemetry.metrics_socket import gather
 from interfaces.bootstrap.audit import transparency_log
 from interfaces.bootstrap.clients import clock, core_client, ids
+from interfaces.bootstrap.keys import opener
 from interfaces.bootstrap.live_bus import live_bus
 from interfaces.bootstrap.passwords import password_hasher
 from interfaces.bootstrap.views import views
@@ -21,7 +22,8 @@ def web_dependencies(settings: Settings) -> WebDependencies:
     core, postgres = core_client(settings), views(settings)
     authenticator = Authenticator(core, clock())
     live = LogReader(settings.log_dir)
-    hub = LiveHub(live, postgres, authenticator, live_bus(settings))
+    opened = opener(settings)
+    hub = LiveHub(live, postgres, authenticator, live_bus(settings), opened)
     return WebDependencies(
         settings=settings,
         core=core,
@@ -37,6 +39,7 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         scrub_state=lambda: read_state(settings.log_dir),
         resources=(core, postgres),
         audit=transparency_log(settings),
+        opener=opened,
         archive_state=lambda: archive_state(settings.log_dir),
     )
 

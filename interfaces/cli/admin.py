@@ -2,23 +2,19 @@
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
 from application.commands.access import IssueApiKey
 from application.commands.agent import RegisterAgent, SetPassword
-from application.ports.core import Core, Request
 from application.queries.core import Credentials, FindCredentials
 from domain.access.token import token_id
-from domain.actors import SYSTEM, Role, Scope
-from domain.errors import Unavailable
+from domain.actors import Role, Scope
 from interfaces.bootstrap import clients, passwords, started
+from interfaces.cli.core import execute, query
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json
-from interfaces.settings import Settings
 
 app = typer.Typer(
     name="admin",
@@ -26,8 +22,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-_CONNECT_S: Final = 3.0
-_ANSWER_S: Final = 30.0
 
 
 @app.command("create-agent")
@@ -47,7 +41,7 @@ def create_agent(
     hashed = passwords.password_hasher().hash(password)
     agent_id = clients.ids().new()
     command = RegisterAgent(agent_id, email, name, role, hashed, one_time=not ask_password)
-    asyncio.run(_execute(settings, command))
+    asyncio.run(execute(settings, command))
     answer = {"id": agent_id, "email": email, "role": role.value}
     _print(answer if ask_password else {**answer, "one_time_password": password}, as_json)
 
@@ -60,12 +54,12 @@ def reset_password(
 ) -> None:
     """Give an agent a one-time password."""
     settings = settings_for(data_dir)
-    found: Credentials | None = asyncio.run(_query(settings, FindCredentials(email)))
+    found: Credentials | None = asyncio.run(query(settings, FindCredentials(email)))
     if found is None:
         raise fail(f"there is no agent with the email {email}", 1)
     password = clients.ids().secret()[:20]
     hashed = passwords.password_hasher().hash(password)
-    asyncio.run(_execute(settings, SetPassword(found.agent_id, hashed, one_time=True)))
+    asyncio.run(execute(settings, SetPassword(found.agent_id, hashed, one_time=True)))
     _print({"id": found.agent_id, "email": email, "one_time_password": password}, as_json)
 
 
@@ -79,7 +73,7 @@ def create_api_key(
     """A new API key; prints its token, which is shown here and never again."""
     secret = clients.ids().secret()
     command = IssueApiKey(token_id(secret), name, tuple(scope))
-    asyncio.run(_execute(settings_for(data_dir), command))
+    asyncio.run(execute(settings_for(data_dir), command))
     _print({"id": token_id(secret), "name": name, "token": secret}, as_json)
 
 
@@ -88,35 +82,6 @@ def widget_secret(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """The key with which your server signs visitors' identifiers (HMAC-SHA256)."""
     secret = started.widget_secret(settings_for(data_dir)).decode()
     _print({"widget_secret": secret}, as_json)
-
-
-async def _execute(settings: Settings, command: Any) -> Any:
-    async with _core(settings) as core:
-        return await core.execute(Request(command, SYSTEM, "command-line"))
-
-
-async def _query(settings: Settings, query: Any) -> Any:
-    async with _core(settings) as core:
-        return await core.query(query)
-
-
-@asynccontextmanager
-async def _core(settings: Settings) -> AsyncIterator[Core]:
-    client = clients.core_client(settings)
-    await client.open()
-    try:
-        await client.wait_connected(_CONNECT_S)
-    except Unavailable:
-        await client.close()
-        message = f"the kefu of {settings.data_dir} is not reachable; start it first"
-        raise fail(message, 1) from None
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            yield client
-    except TimeoutError:
-        raise fail("kefu's core does not answer", 1) from None
-    finally:
-        await client.close()
 
 
 def _print(answer: dict[str, str], as_json: bool) -> None:

@@ -16,6 +16,7 @@ class _Kefu(LazyGroup):
         "views": "interfaces.cli.views",
         "audit": "interfaces.cli.audit",
         "admin": "interfaces.cli.admin",
+        "privacy": "interfaces.cli.privacy",
         "demo": "interfaces.cli.demo",
     }
 

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from application.ports.event_store import RecordedEvent
 from application.queries.gathered import gather
 from application.queries.history import conversation_as_of
 from application.queries.life import LifeEvent, life
 from application.queries.past_messages import messages_as_of
 from domain.errors import InvalidInput
 from interfaces import audit_shapes, shapes
-from interfaces.bootstrap import past_operations
+from interfaces.bootstrap import keys, past_operations
 from interfaces.cli.log import stored_event
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import out, print_json, progress_bar
@@ -43,19 +44,23 @@ def replay(
 async def _replay(settings: Settings, id: str, until: str | None, progress: Any) -> dict[str, Any]:
     with closing(past_operations.feed(settings)) as feed:
         position = _position(feed, until)
-    opener = past_operations.opener(settings)
+    opener = keys.opener(settings)
     async with past_operations.streams(settings, progress) as streams:
         gathered = await gather(streams, opener, id, position)
-        row = conversation_as_of(gathered, id, position, None)
+        row = conversation_as_of(gathered, id, position, None, opener)
         past = await messages_as_of(gathered, opener, id, position, limit=_ALL)
         steps = (await life(gathered, opener, id, limit=_ALL, up_to=position)).events
+
+    def shown(event: RecordedEvent) -> dict[str, Any]:
+        return stored_event(event, opener)
+
     return {
         "position": position,
         "time": shapes.time(steps[-1].recorded.recorded_us),
         "conversation": shapes.conversation(row),
         "assignee": _assignee(steps),
         "messages": [shapes.message(message) for message in past.rows],
-        "steps": [audit_shapes.life_event(step, stored_event) for step in steps],
+        "steps": [audit_shapes.life_event(step, shown) for step in steps],
     }
 
 

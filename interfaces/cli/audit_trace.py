@@ -7,7 +7,7 @@ import typer
 
 from application.queries import trace as tracing
 from interfaces import audit_shapes
-from interfaces.bootstrap import past_operations
+from interfaces.bootstrap import keys, past_operations
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import out, print_json, progress_bar
 from interfaces.settings import Settings
@@ -29,7 +29,7 @@ def trace(
 
 
 async def _trace(settings: Settings, id: str, progress: Any) -> dict[str, Any]:
-    opener = past_operations.opener(settings)
+    opener = keys.opener(settings)
     async with past_operations.streams(settings, progress) as streams:
         sent, _ = await tracing.sent_event(streams, opener, id)
         views = await past_operations.projection_of(settings, sent.position)

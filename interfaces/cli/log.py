@@ -12,8 +12,9 @@ from rich.table import Table
 from application import codec
 from application.ports.event_store import RecordedEvent
 from application.queries.feed import FeedCursor
+from application.sealing import Opener
 from interfaces import shapes
-from interfaces.bootstrap import log_operations, past_operations
+from interfaces.bootstrap import keys, log_operations, past_operations
 from interfaces.cli import log_archive, log_backup
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import fail, out, print_json, progress_bar
@@ -38,6 +39,9 @@ Types = Annotated[
 ]
 Categories = Annotated[
     str, typer.Option(help="Only these kinds of streams: `conversation,message`.")
+]
+Sealed = Annotated[
+    bool, typer.Option("--sealed", help="Personal fields as they are stored; needs no keys.")
 ]
 _WAIT_S: Final = 60.0
 
@@ -91,18 +95,24 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     types: Types = "",
     categories: Categories = "",
+    sealed: Sealed = False,
     as_json: AsJson = False,
 ) -> None:
     """The last events, or the last of those that pass the filters."""
+    settings = settings_for(data_dir)
+    opener = None if sealed else keys.opener(settings)
     with (
-        contextlib.closing(log_operations.feed(settings_for(data_dir))) as feed,
+        contextlib.closing(log_operations.feed(settings)) as feed,
         contextlib.suppress(KeyboardInterrupt),  # how --follow is meant to end
     ):
         cursor = FeedCursor(feed, 0, _names(types), _names(categories))
         cursor.go_back(lines)
         while True:
             for event in cursor.to_end():
-                _show(event, as_json=as_json)
+                if as_json:
+                    print_json(stored_event(event, opener))
+                else:
+                    _show(event)
             if not follow:
                 return
             feed.wait(cursor.position, _WAIT_S)
@@ -115,6 +125,7 @@ def export(
     since: Since = None,
     types: Types = "",
     categories: Categories = "",
+    sealed: Sealed = False,
 ) -> None:
     """All events after a position or a moment, or those that pass the filters, as JSON lines.
 
@@ -125,6 +136,7 @@ def export(
     except ValueError as error:
         raise fail(f"--since {since}: {error}; give it as 2026-11-26T08:00:00Z", 2) from None
     settings = settings_for(data_dir)
+    opener = None if sealed else keys.opener(settings)
     filters = {"after": str(after), "since": since or "", "types": types, "categories": categories}
     given = {key: value for key, value in filters.items() if value}
     with contextlib.closing(log_operations.feed(settings)) as feed:
@@ -132,7 +144,7 @@ def export(
         if moment is not None:
             after = max(after, feed.position_at(moment - 1))
         for event in FeedCursor(feed, after, _names(types), _names(categories)).to_end():
-            print_json(stored_event(event))
+            print_json(stored_event(event, opener))
 
 
 @app.command()
@@ -162,10 +174,9 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def stored_event(event: RecordedEvent) -> dict[str, Any]:
-    """An event as it stands in the log."""
-    """An event as it stands in the log."""
-    return {
+def stored_event(event: RecordedEvent, opener: Opener | None) -> dict[str, Any]:
+    """An event as it stands in the log, with its personal fields opened if there is an opener."""
+    shape: dict[str, Any] = {
         "position": event.position,
         "stream": event.stream,
         "version": event.version,
@@ -174,12 +185,14 @@ def stored_event(event: RecordedEvent) -> dict[str, Any]:
         "metadata": msgspec.Raw(event.metadata or b"{}"),
         "payload": msgspec.Raw(event.payload),
     }
+    if opener is not None and event.payload:
+        shape["payload"], erased = opener.fields(event)
+        if erased:
+            shape["erased"] = True
+    return shape
 
 
-def _show(event: RecordedEvent, *, as_json: bool) -> None:
-    if as_json:
-        print_json(stored_event(event))
-        return
+def _show(event: RecordedEvent) -> None:
     actor = codec.decode_metadata(event.metadata)
     who = f"{actor.actor_kind.value}:{actor.actor_id}"
     typer.echo(

@@ -10,14 +10,15 @@ from typing import Any, Final
 
 import structlog
 
-from application import codec
 from application.codec import Envelope
 from application.local_bus import LocalBus
 from application.ports.event_store import EventFeed, RecordedEvent
 from application.ports.live_bus import LiveBus
 from application.ports.views import Views
+from application.sealing import IN_CLEAR, Opener
 from domain.access.events import TokenRevoked
 from domain.agent.events import AgentDeactivated, AgentRoleChanged
+from domain.contact.events import SubjectErased
 from domain.conversation.events import DeliveryCursorMoved, ReadCursorMoved
 from domain.errors import InfrastructureError, Unavailable
 from domain.message.events import MessageEdited, MessageRecalled, MessageSent
@@ -28,6 +29,7 @@ from interfaces.gateway.listeners import Forgetful, Listener
 from interfaces.gateway.live_stats import LiveStats
 from interfaces.gateway.presence import OFFLINE, ONLINE, Presence
 from interfaces.gateway.replays import Replays
+from interfaces.gateway.row_updates import VIEWS_WAIT_S, conversation_of, tell_updates
 from interfaces.gateway.subscription import Subscription
 
 _log = structlog.get_logger(__name__)
@@ -37,14 +39,21 @@ _SLICE: Final = 500
 _POLL_S: Final = 0.1
 """The file watch wakes the hub; this is for systems without one."""
 _INBOX_S: Final = 0.25
-_VIEWS_WAIT_S: Final = 5.0
+_IDENTITY: Final = ("token.revoked.", "agent.", "contact.erased.")
+"""Types of what ends sessions, or takes back keys."""
+_UNWATCHED: Final = tuple(f"{family}*" for family in _IDENTITY)
 
 
 class LiveHub:
     """Subscriptions of one process, and the log's end."""
 
     def __init__(
-        self, feed: EventFeed, views: Views, identities: Forgetful, bus: LiveBus | None = None
+        self,
+        feed: EventFeed,
+        views: Views,
+        identities: Forgetful,
+        bus: LiveBus | None = None,
+        opener: Opener = IN_CLEAR,
     ) -> None:
         self.stats = LiveStats()
         self.bus: LiveBus = LocalBus() if bus is None else bus
@@ -55,6 +64,7 @@ class LiveHub:
         """Everything up to here was told to whoever was subscribed then."""
         self._feed = feed
         self._identities = identities
+        self._opener = opener
         self._listeners: set[Listener] = set()
         self._subscriptions: dict[str, dict[Subscription, Listener]] = defaultdict(dict)
         self._inboxes: dict[Listener, Inbox] = {}
@@ -161,6 +171,9 @@ class LiveHub:
         for recorded in events:
             try:
                 self._take(recorded)
+            except Unavailable as error:
+                _log.error("hub.keys_unreadable", error=error.detail)
+                return  # tried again; a subscriber shall not miss it
             except InfrastructureError as error:
                 _log.error("hub.event_skipped", position=recorded.position, error=error.detail)
             self.position = recorded.position
@@ -171,12 +184,12 @@ class LiveHub:
 
     def _read(self) -> tuple[list[RecordedEvent], int]:
         """What comes next, and up to where that is all: with nobody to tell, only what ends
-        sessions. The web role behind gateways is there all day.
+        sessions, and keys. The web role behind gateways is there all day.
         """
         if self._listeners:
             events = self._feed.read(self.position, _SLICE)
             return events, events[-1].position if events else self.position
-        return self._feed.read_matching(self.position, _SLICE, categories=("token", "agent"))
+        return self._feed.read_matching(self.position, _SLICE, _UNWATCHED)
 
     def _pump_on(self) -> None:
         self._pumping = False
@@ -188,19 +201,20 @@ class LiveHub:
             if self._inboxes:
                 self._changed.add(id)
             if id in self._subscriptions and "cursor" in recorded.type:
-                self._tell_cursor(id, codec.open_envelope(recorded))
+                self._tell_cursor(id, self._opener.open_envelope(recorded))
+            elif id in self._subscriptions and "contact_erased" in recorded.type:
+                self._spawn(tell_updates(self, id, 0, None, recorded.position))
         elif category == "message":
-            if self._subscriptions:
-                self._tell_message(id, codec.open_envelope(recorded))
-        elif category in ("token", "agent"):
-            self._identity_changed(id, codec.open_envelope(recorded))
+            # Most are not for this process: those are not opened.
+            if self._subscriptions and conversation_of(recorded) in self._subscriptions:
+                self._tell_message(id, self._opener.open_envelope(recorded))
+        elif recorded.type.startswith(_IDENTITY):
+            self._identity_changed(id, self._opener.open_envelope(recorded))
 
     def _tell_message(self, message_id: str, envelope: Envelope) -> None:
         event = envelope.event
         assert isinstance(event, MessageSent | MessageEdited | MessageRecalled)
-        found = self._subscriptions.get(event.conversation_id)
-        if not found:
-            return
+        found = self._subscriptions[event.conversation_id]
         if isinstance(event, MessageSent):
             shape = shapes.sent_message(event, message_id, envelope.position, envelope.recorded_us)
             frame = frames.encode({"type": "message", **shape})
@@ -210,26 +224,12 @@ class LiveHub:
                 if not subscription.message(event.seq, frame):
                     listener.end(1013, "too many messages during the replay; subscribe again")
         else:
-            self._spawn(self._tell_update(event.conversation_id, event.seq, envelope.position))
+            conversation_id, seq = event.conversation_id, event.seq
+            self._spawn(tell_updates(self, conversation_id, seq - 1, 1, envelope.position))
 
-    async def _tell_update(self, conversation_id: str, seq: int, position: int) -> None:
-        """An edit or a recall: the row as it is now, as soon as the views hold it."""
-        while True:
-            try:
-                await self.views.wait_for(position, _VIEWS_WAIT_S)
-                rows = await self.views.messages(
-                    conversation_id, after_seq=seq - 1, limit=1, include_private=True
-                )
-                break
-            except Unavailable:
-                if conversation_id not in self._subscriptions:
-                    return  # whoever subscribes later is shown the row by the replay
-                await asyncio.sleep(_INBOX_S)
-        for row in rows:
-            frame = frames.encode({"type": "message_updated", **shapes.message(row)})
-            for subscription in list(self._subscriptions.get(conversation_id, {})):
-                if not row.private or subscription.staff:
-                    subscription.other(frame)
+    def subscriptions(self, conversation_id: str) -> list[Subscription]:
+        """Who is subscribed to a conversation here."""
+        return list(self._subscriptions.get(conversation_id, ()))
 
     def _tell_cursor(self, conversation_id: str, envelope: Envelope) -> None:
         event = envelope.event
@@ -255,6 +255,11 @@ class LiveHub:
                 self._identities.forget_subject(id)
                 for listener in [x for x in self._listeners if x.subject_id == id]:
                     listener.end(4401, "log in again")
+            case SubjectErased(key_id=key_id):
+                # The visitor's sessions go on, and show what is left: nothing.
+                self._identities.forget_subject(id)
+                if key_id is not None:
+                    self._opener.forget(key_id)
 
     # The conversation list.
 
@@ -265,7 +270,7 @@ class LiveHub:
             if not changed or not self._inboxes:
                 continue
             try:
-                await self.views.wait_for(self.position, _VIEWS_WAIT_S)
+                await self.views.wait_for(self.position, VIEWS_WAIT_S)
                 rows = await self.views.conversations(list(changed))
             except Unavailable:
                 self._changed |= changed  # told when the views are back

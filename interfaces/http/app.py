@@ -26,6 +26,7 @@ from interfaces.http.routes import (
     operations,
     pages,
     people,
+    privacy,
     widget,
 )
 
@@ -86,7 +87,8 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_middleware(RequestMiddleware, ids=dependencies.ids, stats=app.state.http_stats)
     app.add_middleware(ClientMiddleware, trusted=TrustedNetworks(settings.trusted_proxies))
     api = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
-    for module in (auth, widget, conversations, messages, people, events, lives, audit):
+    routers = (auth, widget, conversations, messages, people, privacy, events, lives, audit)
+    for module in routers:
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(audit.tiles)

@@ -9,13 +9,12 @@ import msgspec
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from application.codec import open_envelope
 from application.ports.core import Core, Request
 from application.ports.event_store import EventFeed
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.ports.transparency import TransparencyLog
 from application.ports.views import Views
-from application.queries.streams import Opener
+from application.sealing import IN_CLEAR, Opener
 from interfaces.gateway.addresses import AllowedOrigins
 from interfaces.gateway.hub import LiveHub
 from interfaces.http.authentication import Authenticator
@@ -83,10 +82,10 @@ class WebDependencies:
     """What the log's scrubber wrote last; None: it has not looked yet."""
     audit: TransparencyLog | None = None
     """None: a test without one."""
+    opener: Opener = IN_CLEAR
+    """Opens personal fields for those who may see them."""
     archive_state: Callable[[], str] = lambda: "off"
     """`off`, `ok`, `failing` or `retention-blocked`."""
-    opener: Opener = open_envelope
-    """Decodes an event of the log."""
 
     @cached_property
     def reads(self) -> ReadRecorder:

@@ -113,6 +113,17 @@ class CreateApiKey(Body):
     scopes: Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1)]
 
 
+class EraseBody(Body):
+    reason: Annotated[
+        str,
+        Field(min_length=1, max_length=1000, description="Kept for ever: name nobody."),
+    ] = "The contact asked for it."
+
+
+class LegalHoldBody(Body):
+    reason: Annotated[str, Field(min_length=1, max_length=1000, examples=["Court order 7/2026"])]
+
+
 class Answer(BaseModel):
     """An answer's body, for OpenAPI; shapes are made in `interfaces.shapes`."""
 
@@ -170,6 +181,28 @@ class ContactSummary(Answer):
     verified: bool = True
 
 
+class LegalHold(Answer):
+    reason: str = "Court order 7/2026"
+    placed_at: str = "2026-11-24T09:30:00Z"
+
+
+class Certificate(Answer):
+    contact_id: str = "0192f3a4-aaaa-7000-8000-000000000001"
+    key_id: str | None = "8f14e45fceea167a5a36dedd4bea2543"
+    position: int = 42
+    event_sha256: str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    erased_at: str = "2026-11-24T09:30:00.123456Z"
+    reason: str = "The contact asked for it."
+    requested_by: str = f"agent:{AGENT_ID}"
+    in_clear: int = 0
+
+
+class ErasureAnswer(Answer):
+    certificate: Certificate = Certificate()
+    public_key: str = "Ed25519, 32 bytes in base64"
+    signature: str = "64 bytes in base64"
+
+
 class Conversation(Answer):
     id: str = CONVERSATION_ID
     status: Status = Status.OPEN
@@ -186,6 +219,7 @@ class Conversation(Answer):
     agent_read_seq: int = 0
     visitor_read_seq: int = 1
     visitor_delivered_seq: int = 1
+    legal_hold: LegalHold | None = None
 
 
 class Meta(Answer):

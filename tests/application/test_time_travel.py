@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from application.codec import open_envelope
 from application.commands.agent import ChangeAgent
 from application.commands.bus import CommandBus
 from application.commands.contact import UpdateContact
@@ -29,6 +28,7 @@ from application.queries.core import ConversationAsOf
 from application.queries.life import life
 from application.queries.past_messages import messages_as_of
 from application.queries.streams import CoreStreams, FeedStreams
+from application.sealing import IN_CLEAR
 from domain.actors import Actor, ActorKind
 from domain.conversation.conversation import Status
 from domain.conversation.events import Priority
@@ -237,7 +237,7 @@ async def messages_at(
     try:
         while True:
             page = await messages_as_of(
-                streams, open_envelope, id, position, after_seq=after_seq, limit=limit
+                streams, IN_CLEAR, id, position, after_seq=after_seq, limit=limit
             )
             found += page.rows
             if not page.more:
@@ -252,7 +252,7 @@ async def whole_life(streams: Any, id: str, limit: int) -> list[Any]:
     more = True
     while more:
         after = found[-1].recorded.position if found else 0
-        page = await life(streams, open_envelope, id, after=after, limit=limit)
+        page = await life(streams, IN_CLEAR, id, after=after, limit=limit)
         found += page.events
         more = page.more
     return found

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from application.codec import open_envelope
 from application.commands.conversation import MoveDeliveryCursor, MoveReadCursor
 from application.commands.message import SendMessage
 from application.ports.views import Projection
 from application.queries.streams import CoreStreams
 from application.queries.trace import Gap, MessageTrace, State, Station, Stop, trace
+from application.sealing import IN_CLEAR
 from domain.errors import MessageNotFound
 from tests.application.conftest import Driver
 
@@ -17,7 +17,7 @@ BEHIND = Projection(0)
 
 
 async def traced(driver: Driver, id: str, views: Projection | str = BEHIND) -> MessageTrace:
-    return await trace(CoreStreams(driver.bus), open_envelope, id, views)
+    return await trace(CoreStreams(driver.bus), IN_CLEAR, id, views)
 
 
 def stops(found: MessageTrace, station: Station) -> list[Stop]:

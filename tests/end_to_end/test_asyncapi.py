@@ -209,7 +209,8 @@ def test_every_close_code_that_the_server_sends_is_documented() -> None:
 def test_every_error_that_a_send_may_meet_is_documented() -> None:
     met = [errors.Busy, errors.Unavailable, errors.InvalidInput, errors.ContentEmpty]
     met += [errors.ContentTooLong, errors.ContentInvalid, errors.ConversationNotFound]
-    met += [errors.ConversationResolved, errors.RefReused, errors.Forbidden]
+    met += [errors.ConversationResolved, errors.ContactErased]
+    met += [errors.RefReused, errors.Forbidden]
     described = MESSAGES["error"]["payload"]["properties"]["code"]["description"]
     for error in met:
         assert f"`{error.code}`" in described

@@ -17,6 +17,7 @@ from domain.contact.events import (
     ContactCreated,
     ContactIdentityVerified,
     ContactUpdated,
+    SubjectErased,
 )
 from domain.conversation import events as c
 from domain.events import Event
@@ -35,6 +36,9 @@ SAMPLES: tuple[Event, ...] = (
     c.ConversationLabelled(("退款", "vip"), ("new",)),
     c.ReadCursorMoved(ActorKind.AGENT, "agent-1", 7),
     c.DeliveryCursorMoved(ActorKind.VISITOR, "contact-1", 7),
+    c.LegalHoldPlaced("court order 7"),
+    c.LegalHoldLifted(),
+    c.ConversationContactErased(),
     MessageSent(
         "conversation-1",
         7,
@@ -49,6 +53,7 @@ SAMPLES: tuple[Event, ...] = (
     ContactUpdated("李雷", None),
     ContactIdentityVerified(),
     ContactConversationStarted("conversation-1", True),
+    SubjectErased("asked for it", "agent:agent-1", "0123456789abcdef0123456789abcdef"),
     AgentRegistered("mei@example.cn", "梅", Role.ADMIN),
     AgentPasswordSet("$argon2id$...", True),
     AgentRoleChanged(Role.AUDITOR),
@@ -62,5 +67,9 @@ SAMPLES: tuple[Event, ...] = (
     AuditRead("conversations/history", "conversation-1", {"as_of": "42"}),
 )
 
-OLD_SAMPLES: dict[str, Event] = {}
+OLD_SAMPLES: dict[str, Event] = {
+    "token.issued.v1": TokenIssued(
+        ActorKind.API_KEY, "key-1", "erp", None, (Scope.EVENTS_READ,), None
+    ),
+}
 """Stored name of a version that is no longer written -> what its golden file reads as today."""

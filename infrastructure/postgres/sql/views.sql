@@ -22,6 +22,7 @@ CREATE TABLE contacts (
     verified boolean NOT NULL,
     created_us bigint NOT NULL,
     updated_us bigint NOT NULL,
+    erased_us bigint,
     search tsvector NOT NULL
 );
 CREATE INDEX ON contacts (created_us DESC, id DESC);
@@ -43,7 +44,9 @@ CREATE TABLE conversations (
     unread_count integer NOT NULL,
     agent_read_seq integer NOT NULL,
     visitor_read_seq integer NOT NULL,
-    visitor_delivered_seq integer NOT NULL
+    visitor_delivered_seq integer NOT NULL,
+    legal_hold text,
+    legal_hold_us bigint
 );
 CREATE INDEX ON conversations (updated_us DESC, id DESC);
 CREATE INDEX ON conversations (contact_id);
@@ -68,6 +71,12 @@ CREATE TABLE messages (
     PRIMARY KEY (conversation_id, seq)
 );
 CREATE INDEX ON messages USING gin (search);
+
+-- ANALYZE keeps samples of values, which would outlive an erased contact. No query filters by these.
+ALTER TABLE messages ALTER content SET STATISTICS 0, ALTER author_name SET STATISTICS 0;
+ALTER TABLE contacts ALTER identifier SET STATISTICS 0, ALTER name SET STATISTICS 0,
+    ALTER email SET STATISTICS 0, ALTER search SET STATISTICS 0;
+ALTER TABLE parked_events ALTER error SET STATISTICS 0;
 
 CREATE TABLE agents (
     id text PRIMARY KEY,

@@ -1,5 +1,6 @@
 """What auditors ask: the life of a conversation, and where a message has been."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -47,7 +48,8 @@ async def history(
         limit=limit,
         up_to=up_to,
     )
-    data = [audit_shapes.life_event(step, cloud_event) for step in found.events]
+    shown = partial(cloud_event, opener=deps.opener)
+    data = [audit_shapes.life_event(step, shown) for step in found.events]
     return page(data, str(data[-1]["position"]) if found.more else None)
 
 

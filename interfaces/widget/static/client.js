@@ -171,7 +171,7 @@ export class VisitorClient extends EventTarget {
   }
 
   #refused({ ref, code }) {
-    if (code === "conversation-resolved") this.resolved = true;
+    if (code === "conversation-resolved" || code === "contact-erased") this.resolved = true;
     if (ref && RETRYABLE.has(code)) setTimeout(() => this.retry(ref), RETRY_MS);
     else if (ref) this.thread.fail(ref, code);
     else if (RETRYABLE.has(code)) setTimeout(() => this.#online(), RETRY_MS);

@@ -107,6 +107,11 @@ class FakeProjectionStore:
             getattr(self.rows, table).update(copy.deepcopy(getattr(changes.records, table)))
         for id in changes.recount_unread:
             self.rows.conversations[id].unread_count = self._unread(id, changes)
+        for (conversation_id, _), row in self.rows.messages.items():
+            if conversation_id in changes.forget:
+                row.content = ""
+                if row.author_kind == ActorKind.VISITOR:
+                    row.author_name = ""
         self.parked += changes.parked
         self.at = position
         self.commits += 1

@@ -9,7 +9,12 @@ from application import codec
 from application.ports.event_store import EventFeed
 from application.ports.views import ContactSummary, ConversationRow, MessageRow, WantedPage
 from domain.conversation.conversation import Status
-from domain.conversation.events import ConversationOpened, ConversationResolved, MessageAccepted
+from domain.conversation.events import (
+    ConversationContactErased,
+    ConversationOpened,
+    ConversationResolved,
+    MessageAccepted,
+)
 from domain.errors import Unavailable
 from domain.message.events import MessageEdited, MessageRecalled, MessageSent
 
@@ -116,6 +121,9 @@ class MemoryViews:
                 self._conversations[id].status = Status.RESOLVED
             case MessageAccepted(seq=seq):
                 self._conversations[id].last_seq = seq
+            case ConversationContactErased():
+                for seq in self._conversations[id].messages:
+                    self._change(id, seq, {"content": ""})
             case MessageSent() as sent:
                 self._conversations[sent.conversation_id].messages[sent.seq] = MessageRow(
                     id,

@@ -9,6 +9,8 @@ import pytest
 from application.commands.agent import ChangeAgent
 from application.commands.conversation import MoveDeliveryCursor, MoveReadCursor
 from application.commands.message import EditMessage, RecallMessage
+from application.commands.privacy import EraseContact
+from domain.access.token import token_id
 from domain.actors import Role
 from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.subscription import Subscription
@@ -221,7 +223,7 @@ async def test_an_identity_that_changed_is_not_remembered(world: World) -> None:
 async def test_a_recall_is_told_after_the_views_were_down(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("interfaces.gateway.hub._VIEWS_WAIT_S", 0.05)
+    monkeypatch.setattr("interfaces.gateway.row_updates.VIEWS_WAIT_S", 0.05)
     visitor = await world.visitor()
     id = (await visitor.says("a secret")).result["message_id"]
     await world.caught_up()
@@ -232,3 +234,23 @@ async def test_a_recall_is_told_after_the_views_were_down(
     await world.caught_up()
     world.views.down = False
     await world.until(lambda: "message_updated" in listener.types, bound_s=2)
+
+
+async def test_an_erased_contacts_messages_are_told_anew_and_its_name_is_forgotten(
+    world: World,
+) -> None:
+    visitor, other = await world.visitor(), await world.visitor()
+    for number in range(3):
+        await visitor.says(f"a secret {number}")
+    await other.says("kept")
+    await world.caught_up()
+    await world.authenticator.authenticate(visitor.secret)
+    listeners = [Listener(world), Listener(world)]
+    listeners[0].subscribe(visitor.conversation_id, staff=False)
+    listeners[1].subscribe(other.conversation_id, staff=False)
+    await world.execute(EraseContact(visitor.actor.id, "asked"))
+    await world.caught_up()
+    await world.until(lambda: listeners[0].types.count("message_updated") == 3, bound_s=2)
+    assert "message_updated" not in listeners[1].types
+    assert token_id(visitor.secret) not in world.authenticator._cache
+    assert listeners[0].ended == []
