@@ -11,6 +11,7 @@ from application.queries.life import LifeEvent
 from domain.contact.events import (
     ContactCreated,
     ContactUpdated,
+    SubjectErased,
 )
 from domain.conversation.events import (
     ConversationAssigned,
@@ -21,6 +22,7 @@ from domain.conversation.events import (
     ConversationSnoozed,
     ConversationUnassigned,
     DeliveryCursorMoved,
+    LegalHoldPlaced,
     MessageAccepted,
     ReadCursorMoved,
 )
@@ -68,6 +70,21 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "客户开始了一个会话",
         "the contact began a conversation",
     ),
+    "conversation.legal_hold_placed": ("设置了法律保全", "placed a legal hold on it"),
+    "conversation.legal_hold_lifted": ("解除了法律保全", "lifted the legal hold"),
+    "conversation.contact_erased": (
+        "客户已被删除，会话不再接受消息",
+        "took no more messages: its contact was erased",
+    ),
+    "message.sent/erased": (
+        "发送第 {seq} 条消息（内容已删除）",
+        "sent message {seq}, whose content was erased",
+    ),
+    "message.edited/erased": (
+        "修改了第 {seq} 条（内容已删除）",
+        "changed message {seq}; the content was erased",
+    ),
+    "contact.erased": ("删除了客户的个人数据", "erased the contact's personal data"),
     "?": ("无法读取的事件：{type}", "an event that can't be read: {type}"),
 }
 """Event without its version, and a variant after `/`."""
@@ -94,6 +111,8 @@ def words(step: LifeEvent) -> dict[str, str]:
 
 def reason(step: LifeEvent) -> dict[str, str] | None:
     """Why it happened, where the event says so."""
+    if isinstance(step.event, SubjectErased | LegalHoldPlaced):
+        return {"zh": step.event.reason, "en": step.event.reason}
     if not isinstance(step.event, ConversationReopened):
         return None
     zh, en = REASONS[step.event.cause.value]
@@ -106,6 +125,8 @@ def _values(step: LifeEvent) -> tuple[str, dict[str, Any]]:
             return "", {"channel": channel}
         case MessageAccepted(seq=seq, private=private):
             return "/private" if private else "", {"seq": seq}
+        case MessageSent(seq=seq, content="") | MessageEdited(seq=seq, content=""):
+            return "/erased", {"seq": seq}
         case MessageSent(seq=seq, content=content, private=private):
             return "/private" if private else "", {"seq": seq, "content": _short(content)}
         case MessageEdited(seq=seq, content=content):
