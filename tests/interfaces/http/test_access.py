@@ -20,6 +20,7 @@ ROUTERS = (
     app_module.events,
     app_module.lives,
     app_module.audit,
+    app_module.privacy,
     app_module.operations,
     app_module.pages,
 )
