@@ -47,7 +47,8 @@ def test_a_replay_shows_the_conversation_as_it_was_and_the_steps_that_led_there(
 def test_without_a_running_core_the_files_alone_tell_the_same(
     kefu: Kefu, told: dict[str, Any], tmp_path: Path
 ) -> None:
-    shutil.copytree(kefu.data_dir / "log", tmp_path / "copy" / "log")
+    for part in ("log", "keys"):
+        shutil.copytree(kefu.data_dir / part, tmp_path / "copy" / part)
     copy = Kefu(tmp_path / "copy")
     at = told["reply"]["position"]
     assert replay(copy, told["id"], at) == replay(kefu, told["id"], at)
