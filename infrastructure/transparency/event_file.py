@@ -1,4 +1,4 @@
-"""An event as `kefu log export` prints it, beside what a receipt proves of it."""
+"""An event as `kefu log export --sealed` prints it, beside what a receipt proves of it."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -10,7 +10,7 @@ from infrastructure.transparency.leaves import Leaf
 
 
 class _Exported(msgspec.Struct, frozen=True):
-    """A line of `kefu log export`; payload and metadata byte for byte as they are stored."""
+    """A line of `kefu log export --sealed`; payload and metadata byte for byte as they are stored."""
 
     position: int
     stream: str
@@ -30,7 +30,9 @@ def require_event(leaf: Leaf, line: bytes) -> None:
     try:
         event = msgspec.json.decode(line, type=_Exported)
     except msgspec.MsgspecError as error:
-        raise BadReceipt(f"the event is not a line of `kefu log export`: {error}") from None
+        raise BadReceipt(
+            f"the event is not a line of `kefu log export --sealed`: {error}"
+        ) from None
     moment = event.time - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     recorded_us = (moment.days * 86_400 + moment.seconds) * 1_000_000 + moment.microseconds
     # An event without metadata is exported with an empty object.

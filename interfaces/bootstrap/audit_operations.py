@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from application.ports.event_store import RecordedEvent
 from application.queries.feed import FeedCursor
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.transparency import exporting, proving, receipt, verifying
@@ -23,6 +24,7 @@ from infrastructure.transparency.signed_note import (
 )
 from infrastructure.transparency.verifying import AuditReport, Progress
 from interfaces.bootstrap.audit import audit_files
+from interfaces.bootstrap.keys import opener
 from interfaces.bootstrap.started import existing_log
 from interfaces.settings import Settings
 
@@ -128,8 +130,14 @@ def export(
             first, last, chosen.types, chosen.categories, chosen.conversation_id
         )
         events = FeedCursor(feed, first - 1, chosen.types, chosen.categories).to_end()
+        opened = opener(settings)
+
+        def readable(event: RecordedEvent) -> object:
+            fields, erased = opened.fields(event)
+            return {**fields, "erased": True} if erased else fields
+
         return exporting.export(
-            path, events, wanted, signed, note, verifier, files.tree, None, progress
+            path, events, wanted, signed, note, verifier, files.tree, readable, progress
         )
 
 

@@ -42,7 +42,8 @@ def verify_receipt(
     file: Annotated[Path, typer.Argument(help="The receipt.")],
     key: Annotated[str, typer.Option(help="The verifier key that you have pinned.")],
     event: Annotated[
-        Path | None, typer.Option(help="The event, a line of `kefu log export`, to compare with.")
+        Path | None,
+        typer.Option(help="The event, a line of `kefu log export --sealed`, to compare with."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

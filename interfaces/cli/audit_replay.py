@@ -33,7 +33,7 @@ def replay(
 ) -> None:
     """A conversation as it was at a moment, and every step that led there: who, what and why.
 
-    Needs the log's files alone; through a running core it is faster.
+    Needs the files of the log and the keys alone; through a running core it is faster.
     """
     settings = settings_for(data_dir)
     with progress_bar("read the log", quiet=as_json, late=True) as progress:

@@ -60,7 +60,9 @@ def test_a_receipt_of_a_new_event_is_there_at_once_and_verifies_offline(
 
     file, event = tmp_path / "r.tlog-proof", tmp_path / "event.json"
     file.write_bytes(found)
-    line = kefu.cli("log", "export", "--after", str(position - 1)).stdout.splitlines()[0]
+    line = kefu.cli("log", "export", "--sealed", "--after", str(position - 1)).stdout.splitlines()[
+        0
+    ]
     event.write_text(line)
 
     def check(event: Path, key: str = vkey) -> subprocess.CompletedProcess[str]:
