@@ -10,7 +10,7 @@ from infrastructure.transparency.leaves import Leaf
 
 
 class _Exported(msgspec.Struct, frozen=True):
-    """A line of `kefu log export --sealed`; payload and metadata byte for byte as they are stored."""
+    """A line of `kefu log export --sealed`; both texts byte for byte as stored."""
 
     position: int
     stream: str
