@@ -1,12 +1,12 @@
 """The transparency log: how fast the tree is built from the log's files and verified, and what it
 costs the writer when it is built beside it.
 
-Events are those of commands: pairs that share their metadata, on a conversation and a new message.
-The slowdown is measured in turns within one run, the builder being a process of its own that gives
-way, as the role `audit` is. A mode is a name and what runs meanwhile; add others to `MODES`.
+Events are those of commands: pairs that share their metadata, on a conversation and a new message,
+encoded as the core does it, in clear or with the message's personal fields sealed. The slowdown is
+measured in turns within one run, the builder being a process of its own that gives way, as the role
+`audit` is.
 """
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -14,17 +14,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from application.ports.event_store import ANY_VERSION, NO_STREAM, NewEvent, StreamAppend
+from application import codec
+from application.codec import Metadata
+from application.ports.event_store import ANY_VERSION, NO_STREAM, StreamAppend
+from application.sealing import Sealer
 from benchmarks.report import hardware, parser, percentile, show
+from domain.actors import ActorKind
+from domain.conversation.events import MessageAccepted
+from domain.message.events import Author, MessageSent
 from infrastructure.eventlog.store import EventLog
+from infrastructure.keys.master import FileSource
+from infrastructure.keys.store import SubjectKeyStore
 from infrastructure.transparency.builder import TreeBuilder
 from infrastructure.transparency.files import AuditFiles, read_state, signer
 from infrastructure.transparency.signed_note import Checkpoint, open_checkpoint
 from infrastructure.transparency.verifying import verify
 
-EVENT_BYTES = 256
+CONTENT_CHARS = 120
 PAIRS_PER_CALL = 256
 CONVERSATIONS = 1_000
 ORIGIN = "bench.example/kefu"
@@ -55,44 +63,79 @@ def _plain(data: Path) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-MODES: Final[dict[str, Callable[[Path], AbstractContextManager[None]]]] = {
-    "plain": _plain,
-    "tree": _tree,
+class Mode(NamedTuple):
+    """How events are written."""
+
+    sealed: bool
+    beside: Callable[[Path], AbstractContextManager[None]]
+    """What runs meanwhile."""
+
+
+MODES: Final = {
+    "plain": Mode(False, _plain),
+    "tree": Mode(False, _tree),
+    "encrypted": Mode(True, _plain),
+    "encrypted_tree": Mode(True, _tree),
 }
-"""What runs beside the writer. `encrypted` and `encrypted_tree` belong here once there is
-encryption."""
 
 
 class _Events:
-    """Batches of a command's two events each."""
+    """Batches of a command's two events each.
 
-    def __init__(self) -> None:
+    Args:
+        sealer: Of contacts whose keys it knows by now, as a core at work does.
+    """
+
+    def __init__(self, sealer: Sealer) -> None:
         self._number = 0
+        self._sealer = sealer
+        for contact in range(CONVERSATIONS):
+            sealer.keys.of_subject(_contact(contact))
+        sealer.keys.save()
 
-    def batches(self, pairs: int) -> list[list[StreamAppend]]:
+    def batches(self, pairs: int, *, sealed: bool = False) -> list[list[StreamAppend]]:
         found = []
         for _ in range(pairs):
             self._number += 1
             number = self._number
-            metadata = json.dumps(
-                {
-                    "actor_kind": "visitor",
-                    "actor_id": f"01936e6e-0000-7000-8000-{number % CONVERSATIONS:012d}",
-                    "correlation_id": f"01936e6e-1111-7000-8000-{number:012d}",
-                }
-            ).encode()
-            payload = b"%012d" % number + b"x" * (EVENT_BYTES - 12)
-            conversation = f"conversation-01936e6e-0000-7000-8000-{number % CONVERSATIONS:012d}"
-            message = f"message-01936e6e-2222-7000-8000-{number:012d}"
-            accepted = NewEvent("conversation.message_accepted.v1", payload, metadata)
-            sent = NewEvent("message.sent.v1", payload, metadata)
+            contact = _contact(number % CONVERSATIONS)
+            request = f"01936e6e-1111-7000-8000-{number:012d}"
+            metadata = codec.encode_metadata(Metadata(ActorKind.VISITOR, contact, request))
+            conversation = f"01936e6e-3333-7000-8000-{number % CONVERSATIONS:012d}"
+            message = f"01936e6e-2222-7000-8000-{number:012d}"
+            accepted = MessageAccepted(number, message, ActorKind.VISITOR, False)
+            author = Author(ActorKind.VISITOR, contact, "李雷")
+            sent = MessageSent(conversation, number, author, "x" * CONTENT_CHARS, False, request)
+            stream = f"message-{message}"
+            stored = (
+                self._sealer.encode(sent, metadata, stream, 0, contact)
+                if sealed
+                else codec.encode(sent, metadata)
+            )
             found.append(
                 [
-                    StreamAppend(conversation, ANY_VERSION, [accepted]),
-                    StreamAppend(message, NO_STREAM, [sent]),
+                    StreamAppend(
+                        f"conversation-{conversation}",
+                        ANY_VERSION,
+                        [codec.encode(accepted, metadata)],
+                    ),
+                    StreamAppend(stream, NO_STREAM, [stored]),
                 ]
             )
         return found
+
+
+def _contact(number: int) -> str:
+    return f"01936e6e-0000-7000-8000-{number:012d}"
+
+
+@contextmanager
+def _keys(folder: Path) -> Iterator[Sealer]:
+    keys = SubjectKeyStore(folder / "keys", FileSource(folder / "keys" / "master.key"))
+    try:
+        yield Sealer(keys)
+    finally:
+        keys.close()
 
 
 def _build(files: AuditFiles) -> tuple[dict[str, Any], Checkpoint]:
@@ -126,29 +169,29 @@ def _verify(files: AuditFiles, checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _append(log: EventLog, events: _Events, seconds: float) -> float:
-    written, elapsed = 0, 0.0
-    while elapsed < seconds:
-        batches = events.batches(PAIRS_PER_CALL)
-        began = time.perf_counter()
-        log.append_sync(batches)
-        elapsed += time.perf_counter() - began
+def _append(log: EventLog, events: _Events, seconds: float, *, sealed: bool) -> float:
+    """Events a second, encoded and appended."""
+    written, began = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - began) < seconds:
+        log.append_sync(events.batches(PAIRS_PER_CALL, sealed=sealed))
         written += 2 * PAIRS_PER_CALL
     return written / elapsed
 
 
-def _slowdown(data: Path, seconds: float, rounds: int) -> dict[str, Any]:
+def _slowdown(data: Path, events: _Events, seconds: float, rounds: int) -> dict[str, Any]:
     rates: dict[str, list[float]] = {mode: [] for mode in MODES}
-    events = _Events()
+    each = seconds / rounds / len(MODES)
     with EventLog.open(data / "log") as log:
-        _append(log, events, 0.5)
+        _append(log, events, 0.5, sealed=False)
         for _ in range(rounds):
-            for mode, beside in MODES.items():
-                with beside(data):
-                    rates[mode].append(_append(log, events, seconds / rounds / len(MODES)))
+            for name, mode in MODES.items():
+                with mode.beside(data):
+                    rates[name].append(_append(log, events, each, sealed=mode.sealed))
     medians = {mode: percentile(found, 0.5) for mode, found in rates.items()}
     return {
-        "append_slowdown": round(medians["plain"] / medians["tree"], 3),
+        "append_slowdown": round(medians["plain"] / medians["encrypted_tree"], 3),
+        "append_slowdown_tree": round(medians["plain"] / medians["tree"], 3),
+        "append_slowdown_encrypted": round(medians["plain"] / medians["encrypted"], 3),
         **{f"append_events_per_s_{mode}": round(rate) for mode, rate in medians.items()},
     }
 
@@ -156,17 +199,19 @@ def _slowdown(data: Path, seconds: float, rounds: int) -> dict[str, Any]:
 def measure(folder: Path, events: int, seconds: float, rounds: int) -> dict[str, Any]:
     """All figures; `folder` is on the disk that is measured."""
     files = AuditFiles.under(folder / "built")
-    with EventLog.open(files.log) as log:
-        made = _Events()
-        while log.durable_position < events:
-            log.append_sync(made.batches(1_000))
+    with _keys(folder) as sealer:
+        made = _Events(sealer)
+        with EventLog.open(files.log) as log:
+            while log.durable_position < events:
+                log.append_sync(made.batches(1_000))
+        slowdown = _slowdown(folder / "beside", made, seconds, rounds)
     built, checkpoint = _build(files)
     return {
         **built,
-        **_slowdown(folder / "beside", seconds, rounds),
+        **slowdown,
         **_verify(files, checkpoint),
         "events": checkpoint.size,
-        "event_bytes": EVENT_BYTES,
+        "content_chars": CONTENT_CHARS,
         "fsync_policy": "tiles before each checkpoint; the log before every acknowledgement",
         "hardware": hardware(),
     }
