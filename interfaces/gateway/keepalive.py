@@ -6,7 +6,8 @@ its interval; the interval grows while pings are answered, and what one connecti
 death, those that come after it from the same network begin with.
 
 The WebSocket ping (RFC 6455 section 5.5.2) decides, because TCP ends at the first proxy; the
-kernel's keepalive (`tcp_info.keep_alive`) is the backstop. Anything heard counts as life.
+kernel's time-out for what was sent (`tcp_info.give_up_after`) is the backstop. Anything heard
+counts as life.
 """
 
 from collections import OrderedDict
@@ -79,13 +80,11 @@ class Policy(NamedTuple):
         grace_s += 2 * self.tick_s
         return max(interval_s, grace_s) + probes * grace_s + 2 * self.tick_s
 
-    def backstop(self) -> tuple[int, int, int]:
-        """What `tcp_info.keep_alive` should be given: idle, interval and probes.
-
-        Idle is longer than any silence that pings leave, so that it does not get in their way.
+    def backstop_s(self) -> int:
+        """What `tcp_info.give_up_after` should be given: longer than any silence that pings leave,
+        so that it does not get in their way.
         """
-        idle_s = self.most_s + self.poor_probes * self.poor_grace_s
-        return round(idle_s) or 1, round(self.poor_grace_s) or 1, 3
+        return round(self.most_s + 2 * self.poor_probes * self.poor_grace_s) or 1
 
 
 class KeepaliveStats:

@@ -54,7 +54,7 @@ def test_slow_and_lossy_but_living_peers_are_kept_and_their_intervals_grow() -> 
 
 
 @pytest.mark.faults
-def test_without_pings_the_kernel_ends_idle_and_busy_connections_over_a_cut_link() -> None:
+def test_what_is_not_acknowledged_over_a_cut_link_is_ended_by_the_kernel_too() -> None:
     found = _over_a_bad_link("backstop")
     assert found["errors"] == ["ETIMEDOUT"] * 8
     assert (found["pings"], found["silent_deaths"]) == (0, 8)
