@@ -59,15 +59,17 @@ def test_damage_shows_in_metrics_and_readiness_and_stops_nothing(tmp_path: Path)
         old = kefu.post(path, {"content": "nobody reads this again"}, other["token"])
         messages(kefu, other, old["position"])
 
+        mark = old["message_id"].encode()  # its content is sealed
+
         def sealed() -> list[Path]:
-            return [p for p in (data / "log").glob("*.seg") if b"nobody reads" in p.read_bytes()]
+            return [p for p in (data / "log").glob("*.seg") if mark in p.read_bytes()]
 
         (victim,) = wait_until(sealed, 30, "its segment is sealed")
         path = f"/api/v1/conversations/{session['conversation_id']}/messages"
         kefu.post(path, {"content": "more"}, session["token"])
         kefu.stop()
         rotten = bytearray(victim.read_bytes())
-        at = rotten.index(b"nobody reads")
+        at = rotten.index(mark)
         rotten[at] ^= 1
         victim.chmod(0o600)
         victim.write_bytes(rotten)
