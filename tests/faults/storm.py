@@ -35,8 +35,8 @@ class Storm:
         self.port = port
         self.refused: Counter[str] = Counter()
         """Answers that were no WebSocket, by status."""
-        self.subscribed_at: list[float] = []
-        """When each subscription was there, monotonic."""
+        self.admitted_at: list[float] = []
+        """When each handshake was answered, by the loop's clock."""
         self.tabs: list[Tab] = []
         self.trouble: list[str] = []
         self._random = random.Random(1)
@@ -147,6 +147,7 @@ class Tab(asyncio.Protocol):
                     self._wait_s = float(line.split(b":")[1])
             self._transport.abort()
             return False
+        self._storm.admitted_at.append(asyncio.get_running_loop().time())
         self._open, self._buffer = True, rest
         self._tell(type="subscribe", after_seq=len(self.heard))
         return True
@@ -160,7 +161,6 @@ class Tab(asyncio.Protocol):
 
     def _on_subscribed(self, frame: dict[str, Any]) -> None:
         self.subscribed = True
-        self._storm.subscribed_at.append(asyncio.get_running_loop().time())
         if self.talks:
             for ref in self.visitor.waiting:
                 self.send(ref)
