@@ -16,7 +16,7 @@ VISITORS = 1_000
 TABS = 10
 """Of each visitor."""
 CLIENTS = VISITORS * TABS
-ADMISSIONS_PER_S = 1_000
+ADMISSIONS_PER_S = 500
 BURST_S = 5
 """So many seconds' admissions are let in at once (docs/howto/settings.md)."""
 _SETTLE_S = 120.0
