@@ -136,7 +136,7 @@ def _client(number: int, connections: int) -> None:
         print(json.dumps(answer), flush=True)
 
 
-def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
+def _inside(connections: int, gateways: int, rate: float, idle_s: float) -> dict[str, Any]:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -171,6 +171,7 @@ def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
         connect_s = time.perf_counter() - began
         print(file=sys.stderr)
         memory, kernel = _memory(pids), _kernel_mb()
+        time.sleep(idle_s)
         each = rate / processes
         for client in clients:
             assert client.stdin is not None
@@ -194,6 +195,7 @@ def _inside(connections: int, gateways: int, rate: float) -> dict[str, Any]:
         "lost": dict(lost),
         "tcp_aborts": {k: n - aborts_before[k] for k, n in _tcp_aborts().items()},
         "heartbeats_per_s": rate,
+        "idle_s": idle_s,
         "p50_ms": round(percentile(times, 0.5) / 1000, 2),
         "p99_ms": round(percentile(times, 0.99) / 1000, 2),
         "gateways": gateways,
@@ -236,6 +238,9 @@ def main() -> None:
         "--gateways", type=int, default=0, help="processes on the port; 0: by the limit of files"
     )
     options.add_argument("--rate", type=float, default=10_000.0, help="heartbeats a second")
+    options.add_argument(
+        "--idle", type=float, default=0.0, help="seconds of silence before the heartbeats"
+    )
     options.add_argument("--client", type=int, help="(inside: which client this is)")
     given = options.parse_args()
     if given.client is not None:
@@ -244,7 +249,7 @@ def main() -> None:
     if os.environ.get(_INSIDE) != "1":
         inside = ["unshare", "-n", sys.executable, "-m", "benchmarks.million", *sys.argv[1:]]
         os.execvpe("unshare", inside, os.environ | {_INSIDE: "1"})
-    result = _inside(given.connections, given.gateways, given.rate)
+    result = _inside(given.connections, given.gateways, given.rate, given.idle)
     show("million", result, as_json=given.json)
 
 
