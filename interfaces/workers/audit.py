@@ -1,13 +1,12 @@
 """Role `audit`: keeps the transparency log up to date with the log, and signs checkpoints."""
 
-import signal
 from collections.abc import Callable
-from types import FrameType
 from typing import Final, Protocol
 
 import structlog
 
 from interfaces.workers.priority import give_way
+from interfaces.workers.stop_signals import StopSignals
 
 _log = structlog.get_logger(__name__)
 _NICENESS: Final = 19
@@ -23,15 +22,9 @@ class Follower(Protocol):
 
 def run(follower: Follower) -> int:
     """Follow until SIGTERM; returns the exit status."""
-    stopping: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stopping.append(number)
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
     give_way(_NICENESS)
-    _log.info("audit.ready")
-    follower.run(lambda: bool(stopping))
+    with StopSignals() as stop:
+        _log.info("audit.ready")
+        follower.run(lambda: stop.seen)
     _log.info("audit.stopped")
     return 0

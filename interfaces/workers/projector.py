@@ -1,13 +1,12 @@
 """Role `projector`: keeps the views up to date with the log."""
 
-import signal
-from types import FrameType
 from typing import Final
 
 import structlog
 
 from application.projections.runner import ProjectionRunner
 from interfaces.workers.priority import give_way
+from interfaces.workers.stop_signals import StopSignals
 
 _log = structlog.get_logger(__name__)
 
@@ -20,15 +19,9 @@ taken. It holds back this process's Postgres session too, which works only on wh
 
 def run(runner: ProjectionRunner) -> int:
     """Project until SIGTERM; returns the exit status."""
-    stopping: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stopping.append(number)
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
     give_way(_NICENESS)
-    _log.info("projector.ready")
-    runner.run(lambda: bool(stopping))
+    with StopSignals() as stop:
+        _log.info("projector.ready")
+        runner.run(lambda: stop.seen)
     _log.info("projector.stopped", position=runner.stats.position)
     return 0
