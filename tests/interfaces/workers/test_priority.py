@@ -13,32 +13,36 @@ give_way(7)
 print(open("/proc/self/stat").read().rpartition(")")[2].split()[16])
 print(open("/proc/self/autogroup").read().split()[-1])
 """
+# A session of its own first: the one that runs the tests may be in no autogroup (it reads empty).
+_SHELL = """
+import subprocess, sys
+group = lambda: print(open("/proc/self/autogroup").read().split()[-1], flush=True)
+group()
+subprocess.run([sys.executable, "-c", sys.argv[1]], check=True)
+group()
+"""
 
 
-def _run(*, session: bool) -> list[int]:
-    """Niceness of a process that gave way, and of its session."""
+def _session(*arguments: str) -> list[int]:
+    """The numbers that Python prints, in a session of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD],
+        [sys.executable, "-c", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        start_new_session=session,
+        start_new_session=True,
     )
     return [int(line) for line in done.stdout.split()]
 
 
-def _own() -> int:
-    return int(_AUTOGROUP.read_text().split()[-1])
-
-
 @pytest.mark.skipif(not _AUTOGROUP.exists(), reason="the kernel has no autogroups")
 def test_with_a_session_of_its_own_all_of_it_gives_way() -> None:
-    assert _run(session=True)[1] == 7
+    _, session = _session(_CHILD)
+    assert session == 7
 
 
 @pytest.mark.skipif(not _AUTOGROUP.exists(), reason="the kernel has no autogroups")
 def test_started_from_a_shell_the_process_gives_way_and_the_shell_does_not() -> None:
-    before = _own()
-    niceness, session = _run(session=False)
+    before, niceness, session, after = _session(_SHELL, _CHILD)
     assert niceness >= 7
-    assert session == before == _own()
+    assert session == before == after
