@@ -20,6 +20,9 @@ from domain.errors import InfrastructureError
 from domain.events import Event, stored_name
 from domain.idempotency.events import RequestCompleted
 from domain.message.events import MessageEvent
+from domain.order.events import OrderEvent
+from domain.refund.events import RefundAllowanceUsed, RefundEvent, RefundPolicySet
+from domain.saga.events import SagaEvent
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     *get_args(ConversationEvent),
@@ -30,6 +33,11 @@ EVENT_TYPES: Final[tuple[type[Event], ...]] = (
     EmailClaimed,
     RequestCompleted,
     AuditRead,
+    *get_args(RefundEvent),
+    RefundPolicySet,
+    RefundAllowanceUsed,
+    *get_args(OrderEvent),
+    *get_args(SagaEvent),
 )
 """Every event class of the system in its newest version."""
 
@@ -43,7 +51,15 @@ def _token_v2(fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "type": "token.issued.v2"}
 
 
-UPCASTERS: Final[Mapping[str, Upcaster]] = {"token.issued.v1": _token_v2}
+def _token_v3(fields: dict[str, Any]) -> dict[str, Any]:
+    """API keys may have the scopes `orders:write` and `refunds:write`."""
+    return {**fields, "type": "token.issued.v3"}
+
+
+UPCASTERS: Final[Mapping[str, Upcaster]] = {
+    "token.issued.v1": _token_v2,
+    "token.issued.v2": _token_v3,
+}
 """Stored name of an older version -> the step to the next one. docs/howto/add-an-event.md shows
 one."""
 

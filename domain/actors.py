@@ -31,6 +31,8 @@ class Scope(StrEnum):
     AUDIT_READ = "audit:read"
     MESSAGES_WRITE = "messages:write"
     CONTACTS_ERASE = "contacts:erase"
+    ORDERS_WRITE = "orders:write"
+    REFUNDS_WRITE = "refunds:write"
 
 
 class Actor(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

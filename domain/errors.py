@@ -15,6 +15,9 @@
     │   │   ├── ContactNotErased
     │   │   ├── AgentNotFound
     │   │   ├── ApiKeyNotFound
+    │   │   ├── OrderNotFound
+    │   │   ├── RefundNotFound
+    │   │   ├── SagaNotFound
     │   │   ├── EventNotFound
     │   │   └── TileNotFound
     │   ├── Conflict                the state does not allow it
@@ -25,12 +28,20 @@
     │   │   ├── AgentInactive
     │   │   ├── ContactErased
     │   │   ├── LegalHold
+    │   │   ├── OrderKnown
+    │   │   ├── OrderBalanceExceeded
+    │   │   ├── OrderCancelled
+    │   │   ├── RefundDecided
+    │   │   ├── RefundLimitReached
+    │   │   ├── SagaNotParked
+    │   │   ├── SagaActionRefused
     │   │   └── OwnAccount
     │   ├── IdempotencyKeyReused
     │   ├── Unauthenticated
     │   │   ├── InvalidCredentials
     │   │   └── TokenExpired
     │   └── Forbidden
+    │       └── SecondPersonNeeded
     └── InfrastructureError         the rule says yes, the machine says no
         ├── Busy                    a queue is full; try again
         ├── Unavailable             a part of the system is down; try again
@@ -140,6 +151,21 @@ class ApiKeyNotFound(NotFound):
     noun = "API key"
 
 
+class OrderNotFound(NotFound):
+    code = "order-not-found"
+    noun = "order"
+
+
+class RefundNotFound(NotFound):
+    code = "refund-not-found"
+    noun = "refund"
+
+
+class SagaNotFound(NotFound):
+    code = "saga-not-found"
+    noun = "saga"
+
+
 class EventNotFound(NotFound):
     code = "event-not-found"
     noun = "event"
@@ -210,6 +236,67 @@ class LegalHold(Conflict):
         )
 
 
+class OrderKnown(Conflict):
+    code = "order-known"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The order is registered with another total or currency; an order's total stays."
+        )
+
+
+class OrderBalanceExceeded(Conflict):
+    code = "order-balance-exceeded"
+
+    def __init__(self, available: str) -> None:
+        super().__init__(
+            f"Of the order's total {available} is neither refunded nor reserved; ask for at most"
+            " that."
+        )
+
+
+class OrderCancelled(Conflict):
+    code = "order-cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("The order is cancelled, or is being cancelled.")
+
+
+class RefundDecided(Conflict):
+    code = "refund-decided"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"The refund is {status}; it was decided before.")
+
+
+class RefundLimitReached(Conflict):
+    code = "refund-limit-reached"
+
+    def __init__(self, left: str) -> None:
+        super().__init__(
+            f"You may approve {left} more today; ask a colleague or an administrator to approve it."
+        )
+
+
+class SagaNotParked(Conflict):
+    code = "saga-not-parked"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"The saga {id} is not parked: it goes on, or has ended, by itself.")
+
+
+class SagaActionRefused(Conflict):
+    """It could pay twice, or undo what may have happened."""
+
+    code = "saga-action-refused"
+
+    def __init__(self, action: str, reason: str, allowed: list[str]) -> None:
+        super().__init__(
+            f"A saga that is parked with {reason!r} can't be told {action!r};"
+            f" it can: {', '.join(allowed)}."
+        )
+
+
 class OwnAccount(Conflict):
     """Whoever acts stays an administrator, so there is always one."""
 
@@ -256,3 +343,12 @@ class Forbidden(DomainError):
 
     def __init__(self, detail: str = "Your role does not allow this.") -> None:
         super().__init__(detail)
+
+
+class SecondPersonNeeded(Forbidden):
+    """Four eyes: whoever asked for it does not decide it."""
+
+    code = "second-person-needed"
+
+    def __init__(self) -> None:
+        super().__init__("A refund of this amount must be approved by somebody who did not ask it.")

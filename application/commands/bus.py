@@ -20,7 +20,7 @@ from application.commands.key_work import KeyWork
 from application.commands.registry import HANDLERS, NEW_STREAMS, require_permitted
 from application.commands.state_cache import StateCache
 from application.commands.stats import CommandStats
-from application.commands.unit_of_work import Erasure, UnitOfWork
+from application.commands.unit_of_work import SAGAS, Erasure, UnitOfWork
 from application.ports.core import Receipt, Request
 from application.ports.erasure import CertificateSigner
 from application.ports.event_store import EventStore, StreamAppend, WrongExpectedVersion
@@ -29,6 +29,7 @@ from application.ports.system import Clock
 from application.queries.core import CoreQuery
 from application.queries.erasure import Erasures
 from application.queries.service import CoreQueries
+from application.sagas.definition import Definitions
 from domain.errors import Busy, KefuError, Unavailable
 
 DEFAULT_QUEUE_LIMIT: Final = 10_000
@@ -71,6 +72,7 @@ class CommandBus:
         cache: StateCache | None = None,
         keys: SubjectKeys | None = None,
         signer: CertificateSigner | None = None,
+        sagas: Definitions = SAGAS,
     ) -> None:
         """Without keys personal fields are written in clear; without a signer there are no
         certificates.
@@ -78,6 +80,7 @@ class CommandBus:
         self.stats = CommandStats()
         self.stats.queue_limit = queue_limit
         self._store = store
+        self._sagas = sagas
         self._clock = clock
         self._cache = cache if cache is not None else StateCache()
         self._key_work = work = KeyWork(keys, self._cache)
@@ -209,7 +212,9 @@ class CommandBus:
     ) -> tuple[dict[str, Any], UnitOfWork, list[StreamAppend]]:
         require_permitted(request.command, request.actor)
         work = self._key_work
-        uow = UnitOfWork(self._store, self._cache, now_us, absent, work.opener, work.sealer)
+        uow = UnitOfWork(
+            self._store, self._cache, now_us, absent, work.opener, work.sealer, self._sagas
+        )
         key = request.idempotency
         answer = earlier_answer(uow, request, key) if key is not None else None
         if answer is None:

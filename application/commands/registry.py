@@ -7,10 +7,14 @@ from application.commands import (
     access,
     agent,
     audit,
+    cancellation,
     contact,
     conversation,
     message,
+    order,
     privacy,
+    refund,
+    saga,
 )
 from application.commands.unit_of_work import UnitOfWork
 from domain.actors import Actor, Role
@@ -48,6 +52,15 @@ HANDLERS: Final[Mapping[type, Handler]] = {
     access.IssueApiKey: access.issue_api_key,
     access.RevokeApiKey: access.revoke_api_key,
     audit.RecordRead: audit.record_read,
+    order.RegisterOrder: order.register_order,
+    refund.RequestRefund: refund.request_refund,
+    refund.ApproveRefund: refund.approve_refund,
+    refund.RejectRefund: refund.reject_refund,
+    refund.SetRefundPolicy: refund.set_refund_policy,
+    cancellation.CancelOrder: cancellation.cancel_order,
+    saga.ReportOutcome: saga.report_outcome,
+    saga.FireTimer: saga.fire_timer,
+    saga.OperateSaga: saga.operate_saga,
 }
 
 AUDITOR_COMMANDS: Final = frozenset({access.EndSession, agent.SetPassword, audit.RecordRead})

@@ -1,17 +1,20 @@
 """What one command reads and wants to write, before any of it is written."""
 
 from collections.abc import Container, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from application import codec
 from application.commands.state_cache import CachedState, StateCache
 from application.ports.event_store import EventStore, NewEvent, StreamAppend
+from application.sagas.all import definitions as all_definitions
+from application.sagas.definition import Definitions
 from application.sealing import IN_CLEAR, Opener, Sealer
 from domain.events import Decider, Event
 
 S = TypeVar("S")
+SAGAS: Final = all_definitions()
 
 
 class StagedStream(msgspec.Struct, frozen=True, gc=False):
@@ -45,6 +48,7 @@ class UnitOfWork:
         "_opener",
         "_states",
         "_store",
+        "definitions",
         "erasure",
         "now_us",
         "sealer",
@@ -60,6 +64,7 @@ class UnitOfWork:
         absent: Container[str] = frozenset(),
         opener: Opener = IN_CLEAR,
         sealer: Sealer | None = None,
+        definitions: Definitions = SAGAS,
     ) -> None:
         """Streams in `absent` are known not to be in the store. Without a sealer personal fields
         are written in clear.
@@ -67,6 +72,8 @@ class UnitOfWork:
         self._absent = absent
         self._opener = opener
         self.sealer = sealer
+        self.definitions = definitions
+        """Of sagas, in all their versions."""
         self.subject: str | None = None
         """The contact that the command concerns, as far as it is known."""
         self.erasure: Erasure | None = None

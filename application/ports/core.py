@@ -8,10 +8,14 @@ from application.commands import (
     access,
     agent,
     audit,
+    cancellation,
     contact,
     conversation,
     message,
+    order,
     privacy,
+    refund,
+    saga,
 )
 from application.queries.core import CoreQuery
 from domain.actors import Actor
@@ -40,6 +44,15 @@ Command = (
     | access.IssueApiKey
     | access.RevokeApiKey
     | audit.RecordRead
+    | order.RegisterOrder
+    | refund.RequestRefund
+    | refund.ApproveRefund
+    | refund.RejectRefund
+    | refund.SetRefundPolicy
+    | cancellation.CancelOrder
+    | saga.ReportOutcome
+    | saga.FireTimer
+    | saga.OperateSaga
 )
 
 

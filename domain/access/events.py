@@ -6,7 +6,7 @@ from domain.actors import ActorKind, Scope
 from domain.events import Event
 
 
-class TokenIssued(Event, frozen=True, tag="token.issued.v2"):
+class TokenIssued(Event, frozen=True, tag="token.issued.v3"):
     personal: ClassVar[tuple[str, ...]] = ("name",)
     kind: ActorKind
     """agent, visitor or api_key."""

@@ -23,6 +23,33 @@ from domain.conversation import events as c
 from domain.events import Event
 from domain.idempotency.events import RequestCompleted
 from domain.message.events import Author, MessageEdited, MessageRecalled, MessageSent
+from domain.order.events import (
+    OrderAmountPaid,
+    OrderAmountReleased,
+    OrderAmountReserved,
+    OrderCancellationBegan,
+    OrderCancellationFailed,
+    OrderCancelled,
+    OrderPaymentReversed,
+    OrderRegistered,
+)
+from domain.refund.events import (
+    ApprovalRule,
+    RefundAllowanceUsed,
+    RefundApproved,
+    RefundCompleted,
+    RefundFailed,
+    RefundLine,
+    RefundPaymentReversed,
+    RefundPolicySet,
+    RefundRejected,
+    RefundRequested,
+    RefundSettled,
+)
+from domain.saga import events as s
+
+NOW_US = 1_700_000_000_000_000
+KEY = "refund-01890a5d-ac96-774b-bcce-b302099a8057-payment-1"
 
 SAMPLES: tuple[Event, ...] = (
     c.ConversationOpened("contact-1", "web", True),
@@ -65,9 +92,61 @@ SAMPLES: tuple[Event, ...] = (
     TokenRevoked(),
     RequestCompleted("f" * 64, {"message_id": "message-1", "seq": 7}),
     AuditRead("conversations/history", "conversation-1", {"as_of": "42"}),
+    RefundRequested(
+        "conversation-1",
+        "contact-1",
+        "A-1001",
+        1230,
+        "CNY",
+        "杯子碎了",
+        (RefundLine("cup-7", 2, 1230),),
+        ("message-1",),
+        "agent:agent-1",
+    ),
+    RefundApproved(ApprovalRule.FOUR_EYES, "agent:agent-2"),
+    RefundRejected("agent:agent-2", "declined", "杯子没碎"),
+    RefundSettled("re_7"),
+    RefundPaymentReversed("account-closed"),
+    RefundFailed("insufficient-balance", ("failure_notice",)),
+    RefundCompleted(("notice",)),
+    RefundPolicySet("CNY", 5_000, 50_000, 1_000_000),
+    RefundAllowanceUsed(20_783, "CNY", 1230, "refund-1"),
+    OrderRegistered("A-1001", 9_900, "CNY"),
+    OrderAmountReserved("refund-1", 1230),
+    OrderAmountReleased("refund-1"),
+    OrderAmountPaid("refund-1"),
+    OrderPaymentReversed("refund-1"),
+    OrderCancellationBegan("cancellation-1"),
+    OrderCancelled("cancellation-1"),
+    OrderCancellationFailed("cancellation-1"),
+    s.SagaStarted("refund", 1, "conversation-1", {"refund_id": "refund-1", "amount_minor": 1230}),
+    s.CallIntended(
+        "payment", s.Direction.FORWARD, "payment.refund", KEY, 1, '{"amount_minor":1230}', NOW_US
+    ),
+    s.CallNotExecuted(KEY, 1, "connection-refused", "Nobody listens.", NOW_US),
+    s.OutcomeUnknown(KEY, 2, "time-out", "No answer within 10 s.", NOW_US),
+    s.CallAccepted(KEY, "re_7", NOW_US, NOW_US),
+    s.CallSucceeded(KEY, "re_7", NOW_US),
+    s.CallDeclined(KEY, "insufficient-balance", "The balance is too low.", None),
+    s.CallReversed(KEY, "account-closed", "The account is closed.", NOW_US),
+    s.TimerFired(KEY + "#3", False),
+    s.StepOverdue("posting", NOW_US),
+    s.StepGivenUp("notice", s.Direction.FORWARD, "conversation-resolved"),
+    s.CompensationStarted("payment", "insufficient-balance"),
+    s.SagaParked(
+        s.ParkReason.OUTCOME_UNKNOWN,
+        KEY,
+        "deadline-exceeded",
+        (s.OperatorAction.RETRY, s.OperatorAction.MARK_SETTLED),
+    ),
+    s.OperatorActed(s.OperatorAction.MARK_SETTLED, "seen at the bank", "re_7"),
+    s.SagaFinished(s.SagaOutcome.COMPLETED, ("notice",)),
 )
 
 OLD_SAMPLES: dict[str, Event] = {
+    "token.issued.v2": TokenIssued(
+        ActorKind.API_KEY, "key-1", "erp", None, (Scope.EVENTS_READ,), None
+    ),
     "token.issued.v1": TokenIssued(
         ActorKind.API_KEY, "key-1", "erp", None, (Scope.EVENTS_READ,), None
     ),

@@ -1,0 +1,1 @@
+"""Process managers: what has happened in one of them, and what it may do next."""

@@ -1,0 +1,378 @@
+"""Saga: state and fold. What it does next is decided by `application.sagas.engine`.
+
+The fold knows nothing of definitions, so that an auditor, a view and the worker read a saga of any
+version alike.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from domain.events import Decider
+from domain.saga.events import (
+    CallAccepted,
+    CallDeclined,
+    CallIntended,
+    CallNotExecuted,
+    CallReversed,
+    CallSucceeded,
+    CompensationStarted,
+    Direction,
+    OperatorActed,
+    OperatorAction,
+    OutcomeUnknown,
+    ParkReason,
+    SagaEvent,
+    SagaFinished,
+    SagaOutcome,
+    SagaParked,
+    SagaStarted,
+    StepGivenUp,
+    StepOverdue,
+    TimerFired,
+)
+
+_replace = msgspec.structs.replace
+
+
+class Status(StrEnum):
+    """Where a saga is, for people, lists and metrics."""
+
+    RUNNING = "running"
+    SETTLING = "settling"
+    """A participant has taken the call, and its result comes later."""
+    UNKNOWN = "unknown"
+    """A call may have taken effect, and nobody knows yet."""
+    COMPENSATING = "compensating"
+    PARKED = "parked"
+    """Waits for a person."""
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.COMPENSATED})
+
+
+class Phase(StrEnum):
+    """What a call that has no definite outcome waits for."""
+
+    READY = "ready"
+    """To be made, now."""
+    WAITING = "waiting"
+    """To be made again, later."""
+    UNKNOWN = "unknown"
+    """To be asked for, later."""
+    ACCEPTED = "accepted"
+    """For its callback; to be asked for, later."""
+    ASKING = "asking"
+    """To be asked for, now."""
+
+
+class Result(StrEnum):
+    """What became of a call."""
+
+    SUCCEEDED = "succeeded"
+    DECLINED = "declined"
+    REVERSED = "reversed"
+    ABANDONED = "abandoned"
+    """Another call took its place before it had an outcome."""
+
+
+class PendingCall(msgspec.Struct, frozen=True, gc=False):
+    """The call that the saga waits for."""
+
+    step: str
+    direction: Direction
+    operation: str
+    key: str
+    group: int
+    body: str
+    deadline_us: int
+    phase: Phase = Phase.READY
+    attempts: int = 0
+    """Of those that ended without a definite outcome."""
+    facts: int = 0
+    """Events about it, so that each of its timers has an id of its own."""
+    next_at_us: int | None = None
+    maybe_executed: bool = False
+    accepted: bool = False
+    reference: str | None = None
+
+
+class KnownCall(msgspec.Struct, frozen=True, gc=False):
+    """A call that is over."""
+
+    step: str
+    direction: Direction
+    group: int
+    result: Result
+    reference: str | None = None
+    at_us: int | None = None
+    """The participant's time of the result."""
+
+
+class Parked(msgspec.Struct, frozen=True, gc=False):
+    """Why a person is waited for, and what the person may do."""
+
+    reason: ParkReason
+    key: str
+    detail: str
+    next_actions: tuple[OperatorAction, ...]
+
+
+class Timer(msgspec.Struct, frozen=True, gc=False):
+    """The one thing that happens by itself, unless something else happens before."""
+
+    id: str
+    at_us: int
+
+
+class Saga(msgspec.Struct, frozen=True):
+    """State of one saga after some of its events."""
+
+    id: str
+    definition: str | None = None
+    """None: it was not started."""
+    definition_version: int = 0
+    conversation_id: str | None = None
+    data: dict[str, str | int | None] = {}
+    pending: PendingCall | None = None
+    calls: dict[str, KnownCall] = {}
+    """Key -> what became of the call."""
+    done: tuple[str, ...] = ()
+    """Steps that have succeeded and are not undone, in order."""
+    to_undo: tuple[str, ...] = ()
+    """With `compensating`: steps that may have taken effect, in order."""
+    given_up: tuple[str, ...] = ()
+    undo_given_up: tuple[str, ...] = ()
+    compensating: bool = False
+    failure: str = ""
+    """Why it is, or was, compensated."""
+    overdue: bool = False
+    parked: Parked | None = None
+    outcome: SagaOutcome | None = None
+
+    @property
+    def status(self) -> Status:
+        """Where it is."""
+        if self.parked is not None:
+            return Status.PARKED
+        if self.outcome is not None:
+            return Status(self.outcome.value)
+        pending = self.pending
+        if pending is not None and pending.accepted:
+            return Status.SETTLING
+        if pending is not None and pending.maybe_executed:
+            return Status.UNKNOWN
+        return Status.COMPENSATING if self.compensating else Status.RUNNING
+
+    @property
+    def timer(self) -> Timer | None:
+        """The timer that is set; every saga that is neither over nor parked has one."""
+        pending = self.pending
+        if pending is None or self.parked is not None or self.outcome is not None:
+            return None
+        at = pending.deadline_us
+        if pending.next_at_us is not None:
+            at = min(at, pending.next_at_us)
+        return Timer(f"{pending.key}#{pending.facts}", at)
+
+    def last_call(self, step: str, direction: Direction) -> KnownCall | None:
+        """What became of the step's latest attempt group."""
+        calls = [c for c in self.calls.values() if c.step == step and c.direction is direction]
+        return max(calls, key=lambda call: call.group, default=None)
+
+
+def evolve(state: Saga, event: SagaEvent) -> Saga:
+    """State after one more event."""
+    match event:
+        case SagaStarted():
+            return _replace(
+                state,
+                definition=event.definition,
+                definition_version=event.definition_version,
+                conversation_id=event.conversation_id,
+                data=event.data,
+            )
+        case CallIntended():
+            return _intended(state, event)
+        case CallNotExecuted() | OutcomeUnknown() | CallAccepted():
+            return _unsettled(state, event)
+        case CallSucceeded():
+            return _succeeded(state, event)
+        case CallDeclined(key=key, at_us=at_us):
+            return _over(state, key, Result.DECLINED, None, at_us)
+        case CallReversed():
+            return _reversed(state, event)
+        case TimerFired(expired=expired):
+            return _fired(state, expired=expired)
+        case StepOverdue(deadline_us=deadline_us):
+            pending = _pending(state)
+            later = _replace(pending, deadline_us=deadline_us, facts=pending.facts + 1)
+            return _replace(state, pending=later, overdue=True)
+        case StepGivenUp():
+            return _given_up(state, event)
+        case CompensationStarted(reason=reason):
+            return _replace(_compensating(state), failure=reason)
+        case SagaParked():
+            parked = Parked(event.reason, event.key, event.detail, event.next_actions)
+            return _replace(state, parked=parked)
+        case OperatorActed(action=OperatorAction.MARK_SETTLED):
+            # What was on its way to being undone has taken effect.
+            return _replace(state, parked=None, compensating=False, to_undo=(), outcome=None)
+        case OperatorActed():
+            return _replace(state, parked=None)
+        case SagaFinished(outcome=outcome):
+            return _replace(state, outcome=outcome, pending=None, overdue=False)
+
+
+DECIDER: Decider[Saga] = Decider("saga", Saga, evolve)
+
+
+def _pending(state: Saga) -> PendingCall:
+    assert state.pending is not None, "the engine writes no such event without a pending call"
+    return state.pending
+
+
+def _intended(state: Saga, event: CallIntended) -> Saga:
+    before = state.pending
+    calls = state.calls
+    if before is not None and before.key != event.key:
+        abandoned = KnownCall(
+            before.step, before.direction, before.group, Result.ABANDONED, before.reference
+        )
+        calls = {**calls, before.key: abandoned}
+    again = before if before is not None and before.key == event.key else None
+    known = calls.get(event.key)
+    maybe = known is not None or (
+        again is not None and (again.maybe_executed or again.phase is Phase.READY)
+    )
+    pending = PendingCall(
+        event.step,
+        event.direction,
+        event.operation,
+        event.key,
+        event.group,
+        event.body,
+        event.deadline_us,
+        phase=Phase.ASKING if maybe else Phase.READY,
+        facts=again.facts + 1 if again is not None else 0,
+        maybe_executed=maybe,
+        accepted=again is not None and again.accepted,
+        reference=again.reference if again is not None else None,
+    )
+    return _replace(
+        state,
+        pending=pending,
+        calls={key: call for key, call in calls.items() if key != event.key},
+        parked=None,
+        outcome=None,
+        overdue=False,
+    )
+
+
+def _unsettled(state: Saga, event: CallNotExecuted | OutcomeUnknown | CallAccepted) -> Saga:
+    pending = _pending(state)
+    facts, next_at_us = pending.facts + 1, event.next_at_us
+    match event:
+        case CallNotExecuted(attempt=attempt):
+            after = _replace(
+                pending, phase=Phase.WAITING, facts=facts, next_at_us=next_at_us, attempts=attempt
+            )
+        case OutcomeUnknown(attempt=attempt):
+            after = _replace(
+                pending,
+                phase=Phase.UNKNOWN,
+                facts=facts,
+                next_at_us=next_at_us,
+                attempts=attempt,
+                maybe_executed=True,
+            )
+        case CallAccepted():
+            after = _replace(
+                pending,
+                phase=Phase.ACCEPTED,
+                facts=facts,
+                next_at_us=next_at_us,
+                deadline_us=event.deadline_us,
+                maybe_executed=True,
+                accepted=True,
+                reference=event.reference,
+            )
+    return _replace(state, pending=after)
+
+
+def _over(
+    state: Saga, key: str, result: Result, reference: str | None, at_us: int | None = None
+) -> Saga:
+    """The call has an outcome, whether it is the pending one or an earlier one."""
+    pending = state.pending
+    if pending is not None and pending.key == key:
+        call = KnownCall(pending.step, pending.direction, pending.group, result, reference, at_us)
+        pending = None
+    else:
+        call = _replace(state.calls[key], result=result, reference=reference, at_us=at_us)
+    parked = state.parked
+    if parked is not None and parked.key == key:
+        parked = None
+    calls = {**state.calls, key: call}
+    overdue = state.overdue and pending is not None
+    return _replace(state, pending=pending, calls=calls, parked=parked, overdue=overdue)
+
+
+def _succeeded(state: Saga, event: CallSucceeded) -> Saga:
+    after = _over(state, event.key, Result.SUCCEEDED, event.reference, event.at_us)
+    call = after.calls[event.key]
+    if call.direction is Direction.BACKWARD:
+        return _replace(
+            after,
+            done=tuple(step for step in after.done if step != call.step),
+            to_undo=tuple(step for step in after.to_undo if step != call.step),
+        )
+    if call.step in after.done:
+        return after
+    return _replace(after, done=(*after.done, call.step))
+
+
+def _reversed(state: Saga, event: CallReversed) -> Saga:
+    reference = state.calls[event.key].reference
+    after = _over(state, event.key, Result.REVERSED, reference, event.at_us)
+    step = after.calls[event.key].step
+    done = tuple(one for one in after.done if one != step)
+    return _replace(after, done=done, outcome=None)
+
+
+def _fired(state: Saga, *, expired: bool) -> Saga:
+    pending = _pending(state)
+    after = _replace(pending, facts=pending.facts + 1)
+    if not expired:
+        phase = Phase.READY if pending.phase is Phase.WAITING else Phase.ASKING
+        after = _replace(after, phase=phase, next_at_us=None)
+    return _replace(state, pending=after)
+
+
+def _given_up(state: Saga, event: StepGivenUp) -> Saga:
+    pending = state.pending
+    if pending is not None and pending.step == event.step:
+        state = _over(state, pending.key, Result.ABANDONED, pending.reference)
+    if event.direction is Direction.BACKWARD:
+        return _replace(
+            state,
+            to_undo=tuple(step for step in state.to_undo if step != event.step),
+            undo_given_up=(*state.undo_given_up, event.step),
+            parked=None,
+        )
+    return _replace(state, given_up=(*state.given_up, event.step), parked=None)
+
+
+def _compensating(state: Saga) -> Saga:
+    to_undo = state.done
+    pending = state.pending
+    if pending is not None:
+        # Also a call that is under way just now: whoever gets the compensation first records it
+        # and refuses the late call (null compensation, https://dtm.pub/practice/barrier.html).
+        touched = pending.maybe_executed or pending.phase in (Phase.READY, Phase.ASKING)
+        state = _over(state, pending.key, Result.ABANDONED, pending.reference)
+        if touched:
+            to_undo = (*to_undo, pending.step)
+    return _replace(state, compensating=True, to_undo=to_undo, parked=None)
