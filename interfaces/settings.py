@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.errors import InvalidInput
-from interfaces.audit_settings import AUDIT_SETTINGS, AuditSettings, check_audit_settings
+from interfaces.audit_settings import AUDIT_SETTINGS, check_audit_settings
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
 from interfaces.key_settings import KEY_SETTINGS, check_key_settings
 from interfaces.limit_settings import LIMIT_SETTINGS
 from interfaces.link_settings import LINK_SETTINGS, check_link_settings
+from interfaces.saga_settings import SAGA_SETTINGS, SagaSettings
 from interfaces.setting import Setting, Value
 from interfaces.settings_urls import check_archive, check_cluster
 
@@ -128,10 +129,11 @@ SETTINGS: Final = (
     *CONNECTION_SETTINGS,
     *LINK_SETTINGS,
     *AUDIT_SETTINGS,
+    *SAGA_SETTINGS,
 )
 
 
-class Settings(AuditSettings, frozen=True, kw_only=True):
+class Settings(SagaSettings, frozen=True, kw_only=True):
     """Every setting; see `SETTINGS` for meanings and defaults."""
 
     data_dir: Path

@@ -366,7 +366,13 @@ def _given_up(state: Saga, event: StepGivenUp) -> Saga:
 
 
 def _compensating(state: Saga) -> Saga:
-    to_undo = state.done
+    # Also what another call took the place of before its outcome was known.
+    abandoned = (
+        call.step
+        for call in state.calls.values()
+        if call.result is Result.ABANDONED and call.direction is Direction.FORWARD
+    )
+    to_undo = (*state.done, *(step for step in abandoned if step not in state.done))
     pending = state.pending
     if pending is not None:
         # Also a call that is under way just now: whoever gets the compensation first records it

@@ -76,7 +76,7 @@ def signer(files: AuditFiles, name: str | None) -> Signer:
         FileNotFoundError: there is no log yet to take a name from.
     """
     if name is None:
-        name = f"kefu.local/{_log_id(files.log)}"
+        name = f"kefu.local/{log_id(files.log)}"
     made = not files.key.exists()
     pem = read_or_make_secret(files.key, new_private_key().decode())
     if made:
@@ -155,7 +155,12 @@ def read_state(files: AuditFiles) -> AuditState | None:
     return None
 
 
-def _log_id(log: Path) -> str:
+def log_id(log: Path) -> str:
+    """The id of the log in a directory.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     segments = list_segments(log) if log.is_dir() else []
     if not segments:
         raise FileNotFoundError(f"there is no log in {log}")

@@ -11,6 +11,7 @@ from prometheus_client.core import Metric
 from application.commands.bus import CommandBus
 from application.ports.core import Core
 from application.ports.system import Ids, PasswordHasher
+from application.sagas.all import definitions
 from domain.errors import InvalidInput
 from infrastructure.eventlog import operations
 from infrastructure.eventlog.archive.worker import ArchiveWorker
@@ -92,7 +93,12 @@ class CoreRole:
             self._scrubbing = ScrubberThread(self._scrubber)
         limit = settings.queue_limit
         self._bus = CommandBus(
-            self._log, SystemClock(), queue_limit=limit, keys=self._keys, signer=self._signer
+            self._log,
+            SystemClock(),
+            queue_limit=limit,
+            keys=self._keys,
+            signer=self._signer,
+            sagas=definitions(settings.refund_timing),
         )
         self.core: Core = self._bus
         self._bus.start()

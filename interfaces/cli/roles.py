@@ -114,6 +114,7 @@ def _automation(settings: Settings) -> int:
 
 async def _automate(settings: Settings) -> None:
     from interfaces.bootstrap import clients
+    from interfaces.bootstrap.sagas import saga_worker
     from interfaces.bootstrap.views import views
     from interfaces.workers import automation
 
@@ -121,7 +122,8 @@ async def _automate(settings: Settings) -> None:
     await core.open()
     await read_side.open()
     try:
-        await automation.run(core, read_side, clients.clock(), clients.ids())
+        async with saga_worker(settings, core) as sagas:
+            await automation.run(core, read_side, clients.clock(), clients.ids(), sagas)
     finally:
         await core.close()
         await read_side.close()

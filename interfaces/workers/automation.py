@@ -1,4 +1,4 @@
-"""Role `automation`: what happens by itself; for now snoozed conversations that wake up."""
+"""Role `automation`: what happens by itself. Snoozed conversations wake up; sagas go on."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from application.commands.conversation import WakeConversation
 from application.ports.core import Core, Request
 from application.ports.system import Clock, Ids
 from application.ports.views import Views
+from application.sagas.worker import SagaWorker
 from domain.actors import SYSTEM
 from domain.errors import DomainError, InfrastructureError
 
@@ -19,13 +20,22 @@ _PERIOD_S: Final = 1.0
 _BATCH: Final = 100
 
 
-async def run(core: Core, views: Views, clock: Clock, ids: Ids) -> None:
-    """Wake conversations until SIGTERM; survives a core or views that are down."""
+async def run(core: Core, views: Views, clock: Clock, ids: Ids, sagas: SagaWorker) -> None:
+    """Until SIGTERM; survives a core or views that are down."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _log.info("automation.ready")
+    working = asyncio.create_task(sagas.run(stop))
+    waking = asyncio.create_task(_wake(core, views, clock, ids, stop))
+    # A bug in one of them ends the role, which is then started again.
+    await asyncio.wait((working, waking), return_when=asyncio.FIRST_EXCEPTION)
+    stop.set()
+    await asyncio.gather(working, waking)
+
+
+async def _wake(core: Core, views: Views, clock: Clock, ids: Ids, stop: asyncio.Event) -> None:
     failing = False
     while not stop.is_set():
         try:

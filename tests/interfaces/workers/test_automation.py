@@ -5,6 +5,8 @@ import os
 import signal
 from typing import Any
 
+import pytest
+
 from application.commands.conversation import WakeConversation
 from application.ports.core import Receipt, Request
 from domain.actors import SYSTEM
@@ -43,6 +45,18 @@ class FakeCore:
         return Receipt(1, {})
 
 
+class FakeSagas:
+    """An effect worker with nothing to do, or with a bug."""
+
+    def __init__(self, bug: Exception | None = None) -> None:
+        self.bug = bug
+
+    async def run(self, stop: asyncio.Event) -> None:
+        if self.bug is not None:
+            raise self.bug
+        await stop.wait()
+
+
 async def _wake(core: Any, views: Any) -> int:
     return await wake_due(core, views, SystemClock(), SystemIds())
 
@@ -67,10 +81,22 @@ async def test_a_refused_one_does_not_keep_the_others_asleep() -> None:
 async def test_it_goes_on_after_an_outage_and_stops_at_a_signal() -> None:
     core: Any = FakeCore()
     views: Any = FakeViews(Unavailable("the views are down"), ["a"])
-    task = asyncio.create_task(run(core, views, SystemClock(), SystemIds()))
+    sagas: Any = FakeSagas()
+    task = asyncio.create_task(run(core, views, SystemClock(), SystemIds(), sagas))
     await asyncio.wait_for(core.woken.wait(), 10)
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(task, 10)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+
+
+async def test_a_bug_in_the_effect_worker_ends_the_role_which_is_then_started_again() -> None:
+    core: Any = FakeCore()
+    views: Any = FakeViews()
+    sagas: Any = FakeSagas(ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(run(core, views, SystemClock(), SystemIds(), sagas), 10)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)

@@ -1,0 +1,21 @@
+"""A participant that nobody has set up: its sagas wait, and say for what."""
+
+from application.sagas.outcome import CallOutcome, OutcomeKind
+
+
+class UnconfiguredParticipant:
+    """`Participant` that does nothing and says so."""
+
+    def __init__(self, variable: str) -> None:
+        """`variable` is the setting that would name it."""
+        self._outcome = CallOutcome(
+            OutcomeKind.NOT_EXECUTED, code="not-configured", detail=f"{variable} is not set."
+        )
+
+    async def call(self, operation: str, key: str, body: bytes, timeout_s: float) -> CallOutcome:
+        """As `Participant.call`."""
+        return self._outcome
+
+    async def look_up(self, operation: str, key: str, timeout_s: float) -> CallOutcome:
+        """As `Participant.look_up`."""
+        return self._outcome

@@ -1,0 +1,1 @@
+"""What the effect worker keeps on disk."""
