@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.errors import InvalidInput
-from interfaces.audit_settings import AUDIT_SETTINGS, AuditSettings, check_audit_settings
+from interfaces.audit_settings import AUDIT_SETTINGS, check_audit_settings
 from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection_settings
 from interfaces.key_settings import KEY_SETTINGS, check_key_settings
 from interfaces.limit_settings import LIMIT_SETTINGS
 from interfaces.link_settings import LINK_SETTINGS, check_link_settings
+from interfaces.provider_settings import (
+    PROVIDER_SETTINGS,
+    ProviderSettings,
+    check_provider_settings,
+)
 from interfaces.setting import Setting, Value
 from interfaces.settings_urls import check_archive, check_cluster
 
@@ -128,10 +133,11 @@ SETTINGS: Final = (
     *CONNECTION_SETTINGS,
     *LINK_SETTINGS,
     *AUDIT_SETTINGS,
+    *PROVIDER_SETTINGS,
 )
 
 
-class Settings(AuditSettings, frozen=True, kw_only=True):
+class Settings(ProviderSettings, frozen=True, kw_only=True):
     """Every setting; see `SETTINGS` for meanings and defaults."""
 
     data_dir: Path
@@ -168,7 +174,7 @@ class Settings(AuditSettings, frozen=True, kw_only=True):
     tls_key: str | None
 
     def __repr__(self) -> str:
-        """Without the values, two of which are secrets."""
+        """Without the values, some of which are secrets."""
         return f"Settings(data_dir={str(self.data_dir)!r}, ...)"
 
     @property
@@ -292,6 +298,7 @@ def _check(settings: Settings) -> None:
     check_archive(settings.archive_url, settings.archive_s3_endpoint)
     check_cluster(settings.cluster_url)
     check_audit_settings(settings)
+    check_provider_settings(settings)
     check_key_settings(settings)
     check_connection_settings(
         gateways=settings.gateways,

@@ -1,0 +1,1 @@
+"""Process managers: definitions, and the engine that decides what a saga does next. No I/O."""
