@@ -3,7 +3,7 @@
 from typing import Final
 
 from application.sagas.refund import RefundTiming
-from interfaces.audit_settings import AuditSettings
+from interfaces.provider_settings import ProviderSettings
 from interfaces.setting import Setting
 
 _DAY_S: Final = 86_400.0
@@ -76,7 +76,7 @@ SAGA_SETTINGS: Final = (
 )
 
 
-class SagaSettings(AuditSettings, frozen=True, kw_only=True):
+class SagaSettings(ProviderSettings, frozen=True, kw_only=True):
     """See `SAGA_SETTINGS` for meanings and defaults. A struct has one base: groups are a chain."""
 
     saga_first_delay_s: float

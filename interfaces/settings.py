@@ -13,6 +13,7 @@ from interfaces.connection_settings import CONNECTION_SETTINGS, check_connection
 from interfaces.key_settings import KEY_SETTINGS, check_key_settings
 from interfaces.limit_settings import LIMIT_SETTINGS
 from interfaces.link_settings import LINK_SETTINGS, check_link_settings
+from interfaces.provider_settings import PROVIDER_SETTINGS, check_provider_settings
 from interfaces.saga_settings import SAGA_SETTINGS, SagaSettings
 from interfaces.setting import Setting, Value
 from interfaces.settings_urls import check_archive, check_cluster
@@ -129,6 +130,7 @@ SETTINGS: Final = (
     *CONNECTION_SETTINGS,
     *LINK_SETTINGS,
     *AUDIT_SETTINGS,
+    *PROVIDER_SETTINGS,
     *SAGA_SETTINGS,
 )
 
@@ -170,7 +172,7 @@ class Settings(SagaSettings, frozen=True, kw_only=True):
     tls_key: str | None
 
     def __repr__(self) -> str:
-        """Without the values, two of which are secrets."""
+        """Without the values, some of which are secrets."""
         return f"Settings(data_dir={str(self.data_dir)!r}, ...)"
 
     @property
@@ -294,6 +296,7 @@ def _check(settings: Settings) -> None:
     check_archive(settings.archive_url, settings.archive_s3_endpoint)
     check_cluster(settings.cluster_url)
     check_audit_settings(settings)
+    check_provider_settings(settings)
     check_key_settings(settings)
     check_connection_settings(
         gateways=settings.gateways,

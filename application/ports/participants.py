@@ -1,4 +1,4 @@
-"""Those outside who do the steps of a saga: payment, ERP, a conversation."""
+"""Whoever does a step of a saga outside of kefu, and what such a participant says by itself."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -9,59 +9,69 @@ from application.sagas.outcome import CallOutcome
 from domain.errors import Unauthenticated
 
 
-class Participant(Protocol):
-    """Somebody outside who does a step of a saga, idempotent by key.
+class CallbackRefused(Unauthenticated):
+    """A callback without a valid signature, or with one that is too old or too new."""
 
-    What the other side does, or fails to do, is an outcome and never an exception.
+    code = "callback-refused"
+
+
+class Participant(Protocol):
+    """Somebody outside who does a step of a saga: payment, ERP, a conversation. Idempotent by key.
+
+    Source: docs/howto/providers.md.
     """
 
     async def call(self, operation: str, key: str, body: bytes, timeout_s: float) -> CallOutcome:
-        """Ask for something to be done, once, however often it is asked with this key.
+        """Have something done, at most once a key.
 
         Args:
-            operation: What, for example `payment.refund`.
-            key: The idempotency key, the same on every retry; at most 200 ASCII characters.
-            body: JSON, the same on every retry.
-            timeout_s: For the whole attempt; after it the outcome is UNKNOWN.
+            operation: `participant.what`, for example `payment.refund`.
+            key: Idempotency key, 1 to 200 visible ASCII characters.
+            body: A JSON object, the same bytes on every retry of the key.
+            timeout_s: Time in s for all of it; when it is over the outcome is UNKNOWN, or
+                NOT_EXECUTED if nothing had been sent.
+
+        Returns:
+            Any kind but NOT_FOUND. It never raises for what the other side does: that is an
+            outcome.
         """
         ...
 
     async def look_up(self, operation: str, key: str, timeout_s: float) -> CallOutcome:
-        """What became of the call with this key; NOT_FOUND: the participant knows none."""
+        """What became of a key.
+
+        Returns:
+            SUCCEEDED, ACCEPTED or DECLINED: what became of the call. NOT_FOUND: the participant
+            knows no such key. UNKNOWN: the question was not answered, for whatever reason; never
+            NOT_EXECUTED, which would speak of the call.
+        """
         ...
 
 
 class Callback(msgspec.Struct, frozen=True):
-    """What a participant reports by itself, after its signature was checked."""
+    """What a participant says by itself, its signature checked."""
 
     id: str
-    """The participant's id of the report, the same for repeats."""
+    """Of the callback, the same when it is sent again; at most 200 characters."""
     key: str
-    """The call's idempotency key."""
+    """Idempotency key of the call that it is about."""
     operation: str
     outcome: CallOutcome
 
 
-class CallbackRefused(Unauthenticated):
-    """The signature is wrong, or its time is too far away."""
-
-    code = "callback-refused"
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-
-
 class CallbackReader(Protocol):
-    """Checks and reads what a participant sends to us."""
+    """Reads one provider's callbacks."""
 
     def read(self, headers: Mapping[str, str], body: bytes, now_us: int) -> Callback:
-        """The report in a request.
+        """A callback, after its signature and time were checked.
 
         Args:
-            headers: Names in lower case.
+            headers: Of the request, names in any case.
+            body: As it came, byte for byte.
+            now_us: Time now, in µs since 1970.
 
         Raises:
-            CallbackRefused: it is not signed by the participant, or long ago.
-            InvalidInput: it is signed, and can't be understood.
+            CallbackRefused: no valid signature, or its time is more than 5 minutes away.
+            InvalidInput: it is signed, and is no callback of the expected form.
         """
         ...

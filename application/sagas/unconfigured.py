@@ -8,14 +8,12 @@ class UnconfiguredParticipant:
 
     def __init__(self, variable: str) -> None:
         """`variable` is the setting that would name it."""
-        self._outcome = CallOutcome(
-            OutcomeKind.NOT_EXECUTED, code="not-configured", detail=f"{variable} is not set."
-        )
+        self._detail = f"{variable} is not set."
 
     async def call(self, operation: str, key: str, body: bytes, timeout_s: float) -> CallOutcome:
         """As `Participant.call`."""
-        return self._outcome
+        return CallOutcome(OutcomeKind.NOT_EXECUTED, code="not-configured", detail=self._detail)
 
     async def look_up(self, operation: str, key: str, timeout_s: float) -> CallOutcome:
         """As `Participant.look_up`."""
-        return self._outcome
+        return CallOutcome(OutcomeKind.UNKNOWN, code="not-configured", detail=self._detail)

@@ -221,10 +221,6 @@ class SagaWorker:
             outcome = await participant.look_up(operation, key, timeout_s)
             if asking:
                 return outcome, 0
-            if outcome.kind is OutcomeKind.NOT_EXECUTED:
-                # It can't be asked; whether it was called by the worker before is open.
-                unknown = CallOutcome(OutcomeKind.UNKNOWN, "", outcome.code, outcome.detail)
-                return unknown, todo.attempts + 1
             self._doubtful.discard(key)
             if outcome.kind is not OutcomeKind.NOT_FOUND:
                 return outcome, todo.attempts + 1

@@ -21,6 +21,7 @@ from infrastructure.system.private_files import make_private
 from infrastructure.telemetry import collectors, saga_collectors
 from infrastructure.telemetry.metrics_socket import MetricsServer
 from infrastructure.transparency.files import log_id
+from interfaces.bootstrap.participants import http_participants
 from interfaces.settings import Settings
 
 _FIRST_LOG_S: Final = 30.0
@@ -29,12 +30,21 @@ _LOOK_S: Final = 0.05
 
 @asynccontextmanager
 async def participants(settings: Settings, core: Core) -> AsyncIterator[Mapping[str, Participant]]:
-    """Those whom sagas call."""
-    yield {
-        "conversation": ConversationParticipant(core),
-        "payment": UnconfiguredParticipant("KEFU_PAYMENT_URL"),
-        "erp": UnconfiguredParticipant("KEFU_ERP_URL"),
-    }
+    """Those whom sagas call.
+
+    Raises:
+        InvalidInput: a profile or a file of secrets is wrong.
+    """
+    over_http = http_participants(settings)
+    try:
+        yield {
+            "conversation": ConversationParticipant(core),
+            "payment": UnconfiguredParticipant("KEFU_PAYMENT_URL"),
+            "erp": UnconfiguredParticipant("KEFU_ERP_URL"),
+            **over_http.ports(),
+        }
+    finally:
+        await over_http.close()
 
 
 @asynccontextmanager
