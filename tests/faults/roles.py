@@ -11,7 +11,7 @@ from psycopg import conninfo
 
 from tests.serving import Kefu, wait_until
 
-_STOP_S = 10.0
+_STOP_S = 30.0
 
 
 class Roles:
