@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 SECONDS ?= 300
+WORKERS ?= 2
 STAMP := $(VENV)/.installed
 RUNTIME := $(VENV)/.runtime
 
@@ -34,8 +35,8 @@ $(RUNTIME): deploy/requirements.lock pyproject.toml
 run: $(RUNTIME) ## Start everything on PORT (default 8000); data in ./data
 	$(BIN)/kefu serve --port $(PORT)
 
-test: setup ## Run every test but the soaks
-	$(BIN)/python -m pytest -m "not soak"
+test: setup ## Run every test but the soaks, in WORKERS processes (default 2)
+	$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: setup ## Lint, types, layers
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 
@@ -13,6 +14,24 @@ from infrastructure.postgres.embedded import EmbeddedPostgres
 from tests.serving import Kefu, running
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile once and not at each start of a process, also where Python may not write to the tree.
+
+    Half of a role's start would be compiling, and the suite starts some thousand processes.
+    """
+    cache = getattr(config, "cache", None)
+    if cache is not None and os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        sys.pycache_prefix = str(cache.mkdir("pycache"))
+        sys.dont_write_bytecode = False
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix  # processes that tests start, and
+        del os.environ["PYTHONDONTWRITEBYTECODE"]  # the workers of pytest-xdist, inherit both
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that at the end no worker waits for another one."""
+    items.sort(key=lambda item: item.get_closest_marker("faults") is None)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tests.serving import free_port
 from tests.tools import require
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 _THIRDS = ((0, 5460), (5461, 10922), (10923, 16383))
 
 
@@ -189,8 +189,7 @@ def _is_whole(server: ValkeyServer) -> bool:
 
 def free_ports(count: int) -> list[tuple[int, int]]:
     """Pairs of ports of 127.0.0.1 that nobody listens on just now."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(2 * count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return list(zip(ports[::2], ports[1::2], strict=True))
+    ports: set[int] = set()
+    while len(ports) < 2 * count:
+        ports.add(free_port())
+    return [(ports.pop(), ports.pop()) for _ in range(count)]

@@ -40,7 +40,7 @@ DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs/asyncapi.yaml").read_tex
 CHANNEL = DOCUMENT["channels"]["ws"]
 MESSAGES: dict[str, dict[str, Any]] = DOCUMENT["components"]["messages"]
 SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 def payload_schema(name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tests.end_to_end.people import API, World, fresh
 from tests.serving import Kefu
 
 PROTOCOL = "kefu.v1"
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Client:

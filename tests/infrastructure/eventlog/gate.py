@@ -8,7 +8,7 @@ import pytest
 
 from infrastructure.eventlog.index import Checkpoint, Index
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Gate:

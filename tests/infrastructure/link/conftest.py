@@ -16,7 +16,7 @@ from infrastructure.link.window import EventWindow
 from tests.certificates import Authority
 from tests.infrastructure.eventlog.conftest import batch
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 
 
 def tls(authority: Authority, name: str, *, server: bool) -> LinkTls:

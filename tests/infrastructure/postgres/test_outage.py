@@ -21,7 +21,8 @@ from infrastructure.postgres.projection_store import PostgresProjectionStore
 from infrastructure.postgres.views import PostgresViews
 from tests.application.projections.fakes import FakeFeed, History
 
-SOON_S = 4.0
+SOON_S = 20.0
+"""Ten times the wait of 2 s, for a busy machine, and less than the pool's own 30 s."""
 
 
 @pytest.fixture
@@ -34,13 +35,13 @@ def mortal(postgres_server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Embedd
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - it happens in another thread
             await asyncio.sleep(0.02)
 
 
 async def _until_unavailable(views: PostgresViews) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await views.position()
@@ -66,7 +67,7 @@ def _projecting(feed: FakeFeed, url: str) -> Iterator[ProjectionRunner]:
 
 
 async def _start_again(server: EmbeddedPostgres) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await asyncio.to_thread(server.start)
@@ -120,7 +121,7 @@ async def test_views_without_a_database_answer_soon_and_begin_when_there_is_one(
     store = PostgresProjectionStore(mortal.url)
     ProjectionRunner(feed, store).catch_up(1)
     store.close()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             try:
                 assert await views.position() == 1
@@ -176,7 +177,7 @@ async def test_a_server_that_falls_silent_is_unavailable(
         started = time.monotonic()
         with pytest.raises(Unavailable):
             await views.position()
-        assert time.monotonic() - started < 12
+        assert time.monotonic() - started < 40
     finally:
         os.kill(backend, signal.SIGCONT)
     store.close()

@@ -13,12 +13,12 @@ async def test_a_step_wakes_those_whom_it_serves() -> None:
     again = asyncio.create_task(waiters.wait(3, 10))
     await asyncio.sleep(0)
     waiters.moved(4)
-    await asyncio.wait_for(asyncio.gather(tasks[3], again), 10)
+    await asyncio.wait_for(asyncio.gather(tasks[3], again), 60)
     assert not tasks[5].done()
     assert not tasks[7].done()
     waiters.moved(2)  # a rebuild
     waiters.moved(7)
-    await asyncio.wait_for(asyncio.gather(tasks[5], tasks[7]), 10)
+    await asyncio.wait_for(asyncio.gather(tasks[5], tasks[7]), 60)
     assert not waiters
 
 

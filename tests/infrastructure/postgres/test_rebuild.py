@@ -154,7 +154,7 @@ async def test_a_rebuild_while_events_go_on_loses_nothing_and_never_goes_back(
 
 async def _until_at(views: PostgresViews, reader: LogReader) -> int:
     """The durable position, once the projector has made the schema."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await views.position()
@@ -219,7 +219,7 @@ def test_the_projector_follows_the_switch(
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

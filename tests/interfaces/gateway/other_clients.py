@@ -214,7 +214,7 @@ async def tell(client: Client, **frame: Any) -> None:
 
 async def hear(client: Client, type: str) -> dict[str, Any]:
     """The next frame of a type."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             frame: dict[str, Any] = json.loads(await client.receive())
             if frame["type"] == type:

@@ -233,7 +233,7 @@ async def test_a_recall_is_told_after_the_views_were_down(
     await world.execute(RecallMessage(visitor.conversation_id, id), visitor.actor)
     await world.caught_up()
     world.views.down = False
-    await world.until(lambda: "message_updated" in listener.types, bound_s=2)
+    await world.until(lambda: "message_updated" in listener.types)
 
 
 async def test_an_erased_contacts_messages_are_told_anew_and_its_name_is_forgotten(
@@ -250,7 +250,7 @@ async def test_an_erased_contacts_messages_are_told_anew_and_its_name_is_forgott
     listeners[1].subscribe(other.conversation_id, staff=False)
     await world.execute(EraseContact(visitor.actor.id, "asked"))
     await world.caught_up()
-    await world.until(lambda: listeners[0].types.count("message_updated") == 3, bound_s=2)
+    await world.until(lambda: listeners[0].types.count("message_updated") == 3)
     assert "message_updated" not in listeners[1].types
     assert token_id(visitor.secret) not in world.authenticator._cache
     assert listeners[0].ended == []

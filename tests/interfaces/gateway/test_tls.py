@@ -206,7 +206,7 @@ def test_what_is_wrong_with_the_files_is_said_by_setting_and_file(
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for is a signal or a file
             await asyncio.sleep(0.01)
 

@@ -38,7 +38,7 @@ from interfaces.workers.gateway import sources_of
 from interfaces.workers.web import configuration
 from tests.interfaces.gateway.memory_views import MemoryViews
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 """Bound of every wait; nothing here takes a tenth of it."""
 
 
