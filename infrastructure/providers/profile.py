@@ -53,15 +53,17 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer: AnswerFields = AnswerFields()
     time: Literal["us", "ms", "s", "rfc3339"] = "us"
     """Form of the answer's time: a number since 1970, or text."""
-    statuses: dict[str, Status] = {
-        "succeeded": "succeeded",
-        "pending": "pending",
-        "failed": "failed",
-    }
+    statuses: dict[str, Status] = msgspec.field(
+        default_factory=lambda: {
+            "succeeded": "succeeded",
+            "pending": "pending",
+            "failed": "failed",
+        }
+    )
     """Provider's word -> what it means; another word means nothing, and the outcome is unknown."""
-    in_flight: list[str] = ["in-flight"]
+    in_flight: tuple[str, ...] = ("in-flight",)
     """Codes of a 409 that says: this key is being worked on."""
-    already_compensated: list[str] = ["already-compensated"]
+    already_compensated: tuple[str, ...] = ("already-compensated",)
     """Codes of a 409 that says: the call came behind its compensation, and was not done."""
     callback: CallbackForm = CallbackForm()
 

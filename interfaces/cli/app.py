@@ -18,6 +18,7 @@ class _Kefu(LazyGroup):
         "admin": "interfaces.cli.admin",
         "privacy": "interfaces.cli.privacy",
         "demo": "interfaces.cli.demo",
+        "sandbox": "interfaces.cli.sandbox",
     }
 
 
