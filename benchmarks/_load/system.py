@@ -33,8 +33,8 @@ class System(NamedTuple):
 
 
 @contextmanager
-def serving(data_dir: Path) -> Iterator[System]:
-    """Start it, wait until it is ready, stop it at the end.
+def serving(data_dir: Path, **more: str) -> Iterator[System]:
+    """Start it, wait until it is ready, stop it at the end; `more` is for its environment.
 
     Raises:
         RuntimeError: it did not become ready; the message holds the end of its output.
@@ -50,6 +50,7 @@ def serving(data_dir: Path) -> Iterator[System]:
         # A thousand visitors come from one address.
         "KEFU_SESSIONS_PER_MINUTE": "1000000",
         "KEFU_LOG_LEVEL": "warning",
+        **more,
     }
     with output.open("wb") as file:
         process = subprocess.Popen(
