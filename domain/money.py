@@ -47,6 +47,20 @@ def parse(amount: str, currency: str, field: str = "amount") -> int:
     Raises:
         InvalidInput: no such decimal, or more places than the currency has.
     """
+    minor = _parse(amount, currency, field)
+    check_minor(minor, field)
+    return minor
+
+
+def parse_limit(amount: str, currency: str, field: str) -> int:
+    """As `parse`, and 0 is one, too."""
+    minor = _parse(amount, currency, field)
+    if minor:
+        check_minor(minor, field)
+    return minor
+
+
+def _parse(amount: str, currency: str, field: str) -> int:
     check_currency(currency)
     found = _AMOUNT.fullmatch(amount)
     places = digits(currency)
@@ -56,9 +70,7 @@ def parse(amount: str, currency: str, field: str = "amount") -> int:
             ' as a string: "12.30".',
             field,
         )
-    minor = int(found[1] + (found[2] or "").ljust(places, "0"))
-    check_minor(minor, field)
-    return minor
+    return int(found[1] + (found[2] or "").ljust(places, "0"))
 
 
 def show(amount_minor: int, currency: str) -> str:

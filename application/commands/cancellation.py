@@ -28,7 +28,7 @@ def cancel_order(uow: UnitOfWork, command: CancelOrder, actor: Actor) -> dict[st
     check_id(command.cancellation_id, "cancellation_id")
     conversation = uow.load(conversations.DECIDER, command.conversation_id)
     conversations.require_open_stream(conversation)
-    order = uow.load(orders.DECIDER, orders.order_id(command.order_reference.strip()))
+    order = uow.load(orders.DECIDER, orders.order_id(command.order_reference))
     orders.require_registered(order, command.order_reference)
     events = orders.begin_cancellation(order, command.cancellation_id)
     uow.stage(orders.DECIDER, order.id, events)

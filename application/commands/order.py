@@ -25,7 +25,7 @@ def register_order(uow: UnitOfWork, command: RegisterOrder, actor: Actor) -> dic
         require_scope(actor, Scope.ORDERS_WRITE)
     else:
         require_admin(actor)
-    order = uow.load(orders.DECIDER, orders.order_id(command.reference.strip()))
+    order = uow.load(orders.DECIDER, orders.order_id(command.reference))
     events = orders.register(order, command.reference, command.total_minor, command.currency)
     uow.stage(orders.DECIDER, order.id, events)
     return {"order_id": order.id}

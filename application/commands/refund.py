@@ -29,10 +29,7 @@ from domain.message import message as messages
 from domain.order import order as orders
 from domain.refund import policy as policies
 from domain.refund import refund as refunds
-from domain.refund.events import ApprovalRule, RefundLine, RefundRequested
-
-POLICY: str = "policy"
-"""Who decided, where no person did."""
+from domain.refund.events import POLICY, ApprovalRule, RefundLine, RefundRequested
 
 
 class RequestRefund(msgspec.Struct, frozen=True, tag=True):
@@ -85,7 +82,7 @@ def request_refund(uow: UnitOfWork, command: RequestRefund, actor: Actor) -> dic
     refund = uow.load(refunds.DECIDER, command.refund_id)
     if refund.status is not None:
         return _answer(uow, refund.id)
-    order = uow.load(orders.DECIDER, orders.order_id(command.order_reference.strip()))
+    order = uow.load(orders.DECIDER, orders.order_id(command.order_reference))
     orders.require_registered(order, command.order_reference)
     orders.require_available(order, command.amount_minor, command.currency)
     for id in command.evidence:
@@ -129,6 +126,9 @@ def reject_refund(uow: UnitOfWork, command: RejectRefund, actor: Actor) -> dict[
     _require_person(actor)
     refund = uow.load(refunds.DECIDER, command.refund_id)
     events = refunds.reject(refund, _name(actor), "declined", command.reason)
+    if uow.load(conversations.DECIDER, refund.conversation_id).contact_erased:
+        # There is no key any more to seal a person's words with.
+        events = tuple(msgspec.structs.replace(event, reason="") for event in events)
     uow.stage(refunds.DECIDER, refund.id, events, subject=refund.contact_id)
     return _answer(uow, refund.id)
 

@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from application.ports.refund_views import RefundViews
 from domain.actors import Role, Scope
 from domain.conversation.conversation import Status
 from domain.conversation.events import Priority
@@ -149,7 +150,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     """Opaque; None: this was the last page."""
 
 
-class Views(Protocol):
+class Views(RefundViews, Protocol):
     """The views; every method raises `Unavailable` while their database does not answer."""
 
     async def list_conversations(

@@ -83,6 +83,9 @@ def apply(envelope: Envelope, before: Records, changes: Changes) -> None:
                     said.content = ""
                     if said.author_kind == ActorKind.VISITOR.value:
                         said.author_name = ""
+            for refund in changes.records.refunds.values():
+                if refund.conversation_id == id:
+                    refund.forget()
     row.updated_us = now_us
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from domain.refund.events import POLICY, RefundLine
+from domain.saga.saga import Saga
+
 
 class ConversationRecord(msgspec.Struct):
     """A row of `conversations`; times are microseconds since 1970 UTC."""
@@ -79,6 +82,58 @@ class ApiKeyRecord(msgspec.Struct):
     revoked_us: int | None = None
 
 
+class RefundRecord(msgspec.Struct):
+    """A row of `refunds`."""
+
+    id: str
+    status: str
+    conversation_id: str
+    contact_id: str
+    order_reference: str
+    amount_minor: int
+    currency: str
+    reason: str
+    """Empty once its contact was erased."""
+    lines: tuple[RefundLine, ...]
+    evidence: list[str]
+    requested_by: str
+    created_us: int
+    updated_us: int
+    position: int
+    """Of its last event."""
+    decided_by: str | None = None
+    rule: str | None = None
+    rejection_code: str | None = None
+    rejection_reason: str | None = None
+    reference: str | None = None
+    failure: str | None = None
+    given_up: list[str] = []
+
+    def forget(self) -> None:
+        """Its contact was erased: nothing that a person wrote is kept."""
+        self.reason = ""
+        if self.rejection_reason is not None and self.decided_by != POLICY:
+            self.rejection_reason = ""
+
+
+class RefundPolicyRecord(msgspec.Struct):
+    """A row of `refund_policies`."""
+
+    currency: str
+    automatic_up_to_minor: int
+    four_eyes_above_minor: int
+    agent_daily_minor: int | None
+    updated_us: int
+
+
+class SagaRecord(msgspec.Struct):
+    """A row of `sagas`; what lists filter by is derived from the state when it is written."""
+
+    state: Saga
+    started_us: int
+    updated_us: int
+
+
 class ParkedEvent(msgspec.Struct, frozen=True):
     """An event that a read model could not take, kept with the reason."""
 
@@ -101,6 +156,9 @@ class Records:
     contacts: dict[str, ContactRecord] = field(default_factory=dict)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
     api_keys: dict[str, ApiKeyRecord] = field(default_factory=dict)
+    refunds: dict[str, RefundRecord] = field(default_factory=dict)
+    refund_policies: dict[str, RefundPolicyRecord] = field(default_factory=dict)
+    sagas: dict[str, SagaRecord] = field(default_factory=dict)
 
 
 @dataclass
@@ -112,6 +170,8 @@ class Keys:
     contacts: set[str] = field(default_factory=set)
     agents: set[str] = field(default_factory=set)
     api_keys: set[str] = field(default_factory=set)
+    refunds: set[str] = field(default_factory=set)
+    sagas: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -128,5 +188,6 @@ class Changes:
     """Visitors' messages accepted in this batch and sent in the next one: unread all the same."""
     forget: set[str] = field(default_factory=set)
     """Conversations of erased contacts: of their messages, also those that were there before, no
-    content and no visitor's name is kept. Done last, after all rows are written."""
+    content and no visitor's name is kept, and of their refunds no reason. Done last, after all
+    rows are written."""
     parked: list[ParkedEvent] = field(default_factory=list)

@@ -19,7 +19,16 @@ from application.codec import Envelope, UndecodableEvent, UnknownEventType
 from application.ports.event_store import RecordedEvent
 from application.ports.projection_store import BadRow, ProjectionStore
 from application.ports.subject_keys import SubjectKeyMissing
-from application.projections import agents, api_keys, contacts, conversations, messages
+from application.projections import (
+    agents,
+    api_keys,
+    contacts,
+    conversations,
+    messages,
+    refund_policies,
+    refunds,
+    sagas,
+)
 from application.projections.records import Changes, Keys, ParkedEvent, Records
 from application.sealing import IN_CLEAR, Opener
 from domain.contact.events import SubjectErased
@@ -57,7 +66,11 @@ class Projection(Protocol):
 
 
 PROJECTIONS: Final[dict[str, Any]] = {
-    module.CATEGORY: module for module in (conversations, messages, contacts, agents, api_keys)
+    module.CATEGORY: module
+    for module in (
+        *(conversations, messages, contacts, agents, api_keys),
+        *(refunds, refund_policies, sagas),
+    )
 }
 """Stream category -> the read model that its events change."""
 

@@ -7,6 +7,7 @@ import msgspec
 from application.ports.erasure import SignedCertificate
 from application.ports.event_store import RecordedEvent
 from domain.actors import Actor, Role
+from domain.order.order import Order
 
 
 class Authenticate(msgspec.Struct, frozen=True, tag=True):
@@ -63,6 +64,15 @@ class ErasureOf(msgspec.Struct, frozen=True, tag=True):
     contact_id: str
 
 
+class FindOrder(msgspec.Struct, frozen=True, tag=True):
+    """An order as it stands, by the company's own number. Answer: `Order` (domain.order.order).
+
+    Raises `OrderNotFound`.
+    """
+
+    reference: str
+
+
 CoreQuery = (
     Authenticate
     | FindCredentials
@@ -71,6 +81,7 @@ CoreQuery = (
     | LogHealth
     | IndexHealth
     | ErasureOf
+    | FindOrder
 )
 
 
@@ -123,5 +134,6 @@ ANSWER_TYPES: dict[type[Any], Any] = {
     LogHealth: str | None,
     IndexHealth: IndexState | None,
     ErasureOf: SignedCertificate,
+    FindOrder: Order,
 }
 """Query -> type of its answer, for adapters that carry answers as bytes."""

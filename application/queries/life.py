@@ -51,7 +51,9 @@ class LifePage(NamedTuple):
     more: bool
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
+    """An event, opened; its people have no names yet."""
+
     position: int
     recorded: RecordedEvent
     event: Event | None
@@ -74,7 +76,7 @@ async def life(
     Raises:
         ConversationNotFound: it did not exist by then.
     """
-    steps: list[_Step] = []
+    steps: list[Step] = []
     message_ids: list[str] = []
     contact_id: str | None = None
     async for recorded in streams.events([_conversation(conversation_id)], up_to):
@@ -99,15 +101,15 @@ async def life(
             if len(steps) > 8 * (limit + 1):
                 steps = heapq.nsmallest(limit + 1, steps, key=_position)
     page = heapq.nsmallest(limit + 1, steps, key=_position)
-    return LifePage(await _named(streams, opener, page[:limit]), len(page) > limit)
+    return LifePage(await named(streams, opener, page[:limit]), len(page) > limit)
 
 
-def open_step(opener: Opener, recorded: RecordedEvent) -> _Step:
+def open_step(opener: Opener, recorded: RecordedEvent) -> Step:
     """Decode one event; what can't be read is shown as it is stored."""
     try:
-        return _Step(recorded.position, recorded, opener.open_envelope(recorded).event, None)
+        return Step(recorded.position, recorded, opener.open_envelope(recorded).event, None)
     except (UnknownEventType, UndecodableEvent) as error:
-        return _Step(recorded.position, recorded, None, error.detail)
+        return Step(recorded.position, recorded, None, error.detail)
 
 
 class Names:
@@ -152,7 +154,8 @@ def stream_of(kind: ActorKind, id: str) -> str:
             return SYSTEM.name
 
 
-async def _named(streams: StreamReader, opener: Opener, steps: list[_Step]) -> list[LifeEvent]:
+async def named(streams: StreamReader, opener: Opener, steps: list[Step]) -> list[LifeEvent]:
+    """With the names that people had then."""
     found = [(step, codec.decode_metadata(step.recorded.metadata)) for step in steps]
     actors = [stream_of(metadata.actor_kind, metadata.actor_id) for _, metadata in found]
     about = [_agent_stream(step.event) for step in steps]
@@ -183,5 +186,5 @@ def _conversation(id: str) -> str:
     return conversations.DECIDER.stream(id)
 
 
-def _position(step: _Step) -> int:
+def _position(step: Step) -> int:
     return step.position

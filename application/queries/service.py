@@ -13,6 +13,7 @@ from application.queries.core import (
     Credentials,
     ErasureOf,
     FindCredentials,
+    FindOrder,
     IndexHealth,
     IndexState,
     LogHealth,
@@ -28,6 +29,7 @@ from domain.actors import Actor, ActorKind
 from domain.agent import agent as agents
 from domain.contact import contact as contacts
 from domain.errors import InvalidInput, Unauthenticated, Unavailable
+from domain.order import order as orders
 
 MAX_SLICES: Final = 100
 MAX_SLICE_EVENTS: Final = 200
@@ -81,6 +83,10 @@ class CoreQueries:
                 if self._erasures is None:
                     raise Unavailable("This core has no keys.")
                 return self._erasures.certificate(contact_id)
+            case FindOrder(reference=reference):
+                order = self._reader().load(orders.DECIDER, orders.order_id(reference))
+                orders.require_registered(order, reference)
+                return order
 
     def _read_streams(self, query: ReadStreams) -> StreamsRead:
         slices = query.slices

@@ -24,7 +24,15 @@ from domain.message.message import Message
 Progress = Callable[[int, int], None]
 """Called with (positions read, positions in all)."""
 
-_CATEGORIES: Final = ("contact", "conversation", "message", "token", "idempotency")
+_CATEGORIES: Final = (
+    "contact",
+    "conversation",
+    "message",
+    "token",
+    "idempotency",
+    "refund",
+    "saga",
+)
 _EVERY: Final = 10_000
 
 
@@ -108,6 +116,10 @@ class _Search:
             mine = _clear(recorded.payload).contact_id == self._contact_id
             if mine:
                 self._conversations.add(id)
+        elif recorded.type.startswith("refund.requested."):
+            mine = _clear(recorded.payload).contact_id == self._contact_id
+        elif recorded.type.startswith("saga.started."):
+            mine = _clear(recorded.payload).conversation_id in self._conversations
         elif recorded.type.startswith("token.issued."):
             mine = _clear(recorded.payload).subject_id == self._contact_id
             if mine:

@@ -1,6 +1,7 @@
 """Order: state, fold and decisions. What is reserved and paid never exceeds the total."""
 
 import hashlib
+import unicodedata
 import uuid
 
 import msgspec
@@ -45,8 +46,13 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def order_id(reference: str) -> str:
-    """The id of the order with this reference: a UUID of version 8 (RFC 9562 section 5.8)."""
-    digest = bytearray(hashlib.sha256(b"order\x00" + reference.encode()).digest()[:16])
+    """The id of the order with this reference: a UUID of version 8 (RFC 9562 section 5.8).
+
+    Of the reference as it is stored: however it is typed, one number is one order.
+    """
+    line = unicodedata.normalize("NFC", reference).strip()
+    name = line.encode(errors="surrogatepass")  # what is no text is found nowhere
+    digest = bytearray(hashlib.sha256(b"order\x00" + name).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x80
     digest[8] = digest[8] & 0x3F | 0x80
     return str(uuid.UUID(bytes=bytes(digest)))

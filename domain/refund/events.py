@@ -1,11 +1,14 @@
 """Events of a refund, of the policy for refunds and of an agent's allowance, as stored."""
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from domain.events import Event
+
+POLICY: Final = "policy"
+"""Who decided, where no person did."""
 
 
 class ApprovalRule(StrEnum):
@@ -57,6 +60,11 @@ class RefundRejected(Event, frozen=True, tag="refund.rejected.v1"):
     """`declined` by a person; `order-balance-exceeded`, `order-cancelled`: by then nothing was
     left."""
     reason: str
+    """Empty where the contact was erased before."""
+
+    def personal_fields(self) -> tuple[str, ...]:
+        """A person's words; the policy's tell of nobody, and are written of erased contacts too."""
+        return self.personal if self.reason and self.rejected_by != POLICY else ()
 
 
 class RefundSettled(Event, frozen=True, tag="refund.settled.v1"):

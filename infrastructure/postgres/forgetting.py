@@ -14,11 +14,12 @@ import psycopg
 import structlog
 from psycopg import sql
 
+from domain.refund.events import POLICY
 from infrastructure.postgres import schema
 
 _log = structlog.get_logger(__name__)
 
-_TABLES: Final = ("messages", "contacts", "parked_events")
+_TABLES: Final = ("messages", "contacts", "parked_events", "refunds")
 _SMALL_BYTES: Final = 32 << 20
 """Of a table with its indexes: written anew within some seconds, for which its readers wait."""
 _LOCK_TIMEOUT: Final = "5s"
@@ -28,13 +29,21 @@ _FORGET_MESSAGES: Final = (
     " CASE author_kind WHEN 'visitor' THEN '' ELSE author_name END"
     " WHERE conversation_id = ANY(%s) AND (content <> '' OR author_kind = 'visitor')"
 )
+_FORGET_REFUNDS: Final = (
+    f"UPDATE refunds SET reason = '', rejection_reason = CASE WHEN decided_by = '{POLICY}'"
+    " OR rejection_reason IS NULL THEN rejection_reason ELSE '' END"
+    " WHERE conversation_id = ANY(%s)"
+)
+"""As `RefundRecord.forget`."""
 _FORGET_PARKED: Final = "UPDATE parked_events SET error = split_part(error, ':', 1)"
 """A database's complaint about a value may quote it. Nearly always there is no such row."""
 
 
 def forget(connection: schema.Connection, conversation_ids: Sequence[str]) -> None:
-    """Empty what was said in conversations, within the transaction of a batch."""
+    """Empty what was said in conversations and why money was asked back, within the transaction of
+    a batch."""
     connection.execute(_FORGET_MESSAGES, (list(conversation_ids),))
+    connection.execute(_FORGET_REFUNDS, (list(conversation_ids),))
     connection.execute(_FORGET_PARKED)
 
 

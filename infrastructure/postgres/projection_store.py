@@ -22,7 +22,7 @@ from application.projections.records import (
     Records,
 )
 from domain.errors import Conflict, Unavailable
-from infrastructure.postgres import batches, schema
+from infrastructure.postgres import batches, refund_rows, schema
 from infrastructure.postgres.copying import MESSAGE_COLUMNS, Row, copy_new, upsert
 from infrastructure.postgres.forgetting import Sweeper, forget
 from infrastructure.postgres.search import VectorTooLong, vector
@@ -90,6 +90,8 @@ class PostgresProjectionStore:
                     row.id: row
                     for row in _rows(connection, ApiKeyRecord, "api_keys", keys.api_keys)
                 },
+                refunds=refund_rows.load_refunds(connection, keys.refunds),
+                sagas=refund_rows.load_sagas(connection, keys.sagas),
             )
 
     def commit(self, changes: Changes, after: int, position: int) -> None:
@@ -220,6 +222,7 @@ def _write(
     if records.contacts:
         contacts = map(_contact_row, records.contacts.values())
         upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
+    refund_rows.write(connection, records)
     if changes.recount_unread:
         _recount(connection, changes)
     if changes.forget:

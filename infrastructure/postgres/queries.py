@@ -91,6 +91,11 @@ def contact(row: Any) -> ContactRow:
     return ContactRow(*row)
 
 
+def is_text(id: str) -> bool:
+    """Postgres takes neither NUL nor lone surrogates; no id of ours has them."""
+    return "\x00" not in id and id.isprintable()
+
+
 def encode_cursor(time_us: int, id: str) -> str:
     """An opaque cursor: where the next page begins."""
     return base64.urlsafe_b64encode(f"{time_us}:{id}".encode()).decode().rstrip("=")

@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 _NEAR_EVENTS: Final = 1_000
 _SWITCH_TRIES: Final = 100
-_COUNTED = ("conversations", "messages", "contacts", "agents", "api_keys")
+_COUNTED = ("conversations", "messages", "contacts", "agents", "api_keys", "refunds", "sagas")
 
 
 class ParkedRow(msgspec.Struct, frozen=True):

@@ -21,8 +21,11 @@ TABLES: Final = (
     "messages",
     "agents",
     "api_keys",
+    "refunds",
+    "refund_policies",
+    "sagas",
 )
-VERSION: Final = 2
+VERSION: Final = 3
 """Of views.sql: another one means that the views are rebuilt."""
 _LOCK: Final = 0x6B656675  # "kefu": one projector changes schemas at a time
 _HOLD_TIMEOUT: Final = "5s"

@@ -32,6 +32,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "messages": ("conversation_id", "seq"),
     "agents": ("id",),
     "api_keys": ("id",),
+    "refunds": ("id",),
+    "refund_policies": ("currency",),
+    "sagas": ("id",),
     "parked_events": ("position",),
 }
 """Every table of the views but `tracking`, whose position is what both sides are compared at."""

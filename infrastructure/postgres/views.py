@@ -22,6 +22,7 @@ from domain.actors import Role, Scope
 from domain.errors import InvalidInput, Unavailable
 from infrastructure.postgres import batches, queries, search
 from infrastructure.postgres.position_waiters import PositionWaiters
+from infrastructure.postgres.refund_queries import PostgresRefundViews
 
 _TIMEOUT_S: Final = 2.0
 _STATEMENT_TIMEOUT_MS: Final = 5_000
@@ -30,7 +31,7 @@ _ANSWER_TIMEOUT_S: Final = 8.0
 _POLL_S: Final = 0.005
 
 
-class PostgresViews:
+class PostgresViews(PostgresRefundViews):
     """Reads the stable names of the schema `kefu`; opens its connections in `open`."""
 
     def __init__(self, url: str, *, max_connections: int = 8) -> None:
@@ -103,7 +104,7 @@ class PostgresViews:
 
     async def conversations(self, ids: list[str]) -> list[ConversationRow]:
         """As `Views.conversations`."""
-        ids = [id for id in ids if _is_text(id)]
+        ids = [id for id in ids if queries.is_text(id)]
         rows = await self._fetch(queries.CONVERSATION + " WHERE c.id = ANY(%s)", (ids,))
         return [queries.conversation(row) for row in rows]
 
@@ -117,7 +118,7 @@ class PostgresViews:
         include_private: bool,
     ) -> list[MessageRow]:
         """As `Views.messages`."""
-        if not _is_text(conversation_id):
+        if not queries.is_text(conversation_id):
             return []
         backwards = before_seq is not None
         where = "m.conversation_id = %(id)s AND m.seq > %(after)s"
@@ -141,7 +142,7 @@ class PostgresViews:
     ) -> list[list[MessageRow]]:
         """As `Views.message_pages`."""
         pages: list[list[MessageRow]] = [[] for _ in wanted]
-        sought = [(n, one) for n, one in enumerate(wanted) if _is_text(one.conversation_id)]
+        sought = [(n, one) for n, one in enumerate(wanted) if queries.is_text(one.conversation_id)]
         rows = await self._fetch(
             queries.MESSAGE_PAGES,
             {
@@ -180,7 +181,7 @@ class PostgresViews:
 
     async def contact(self, id: str) -> ContactRow | None:
         """As `Views.contact`."""
-        if not _is_text(id):
+        if not queries.is_text(id):
             return None
         rows = await self._fetch(queries.CONTACT + " WHERE id = %s", (id,))
         return queries.contact(rows[0]) if rows else None
@@ -267,11 +268,6 @@ class PostgresViews:
             raise Unavailable("The views are not available at the moment; try again.") from error
         except (psycopg.DataError, UnicodeEncodeError) as error:
             raise InvalidInput("The request holds characters that no text may hold.") from error
-
-
-def _is_text(id: str) -> bool:
-    """Postgres takes neither NUL nor lone surrogates; no id of ours has them."""
-    return "\x00" not in id and id.isprintable()
 
 
 def _int4(value: int) -> int:

@@ -1,5 +1,8 @@
 """The web role's parts."""
 
+from collections.abc import Mapping
+
+from application.ports.participants import CallbackReader
 from infrastructure.eventlog.archive.service import archive_state
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.scrubber import read_state
@@ -41,7 +44,13 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         audit=transparency_log(settings),
         opener=opened,
         archive_state=lambda: archive_state(settings.log_dir),
+        callback_readers=callback_readers(settings),
     )
+
+
+def callback_readers(settings: Settings) -> Mapping[str, CallbackReader]:
+    """Provider (`payment`, `erp`) -> who checks and reads what it reports by itself."""
+    return {}
 
 
 def _widget_secret(settings: Settings) -> bytes:

@@ -27,9 +27,13 @@ from domain.conversation.events import (
     ReadCursorMoved,
 )
 from domain.message.events import MessageEdited, MessageRecalled, MessageSent
+from domain.refund.events import RefundRejected
+from domain.saga.events import OperatorActed
 from interfaces import shapes
+from interfaces.console import refund_texts
 
 TEXTS: Final[dict[str, tuple[str, str]]] = {
+    **refund_texts.TEXTS,
     "conversation.opened": ("打开了会话（渠道 {channel}）", "opened the conversation ({channel})"),
     "conversation.message_accepted": (
         "第 {seq} 条消息被收下",
@@ -111,8 +115,8 @@ def words(step: LifeEvent) -> dict[str, str]:
 
 def reason(step: LifeEvent) -> dict[str, str] | None:
     """Why it happened, where the event says so."""
-    if isinstance(step.event, SubjectErased | LegalHoldPlaced):
-        return {"zh": step.event.reason, "en": step.event.reason}
+    if isinstance(step.event, SubjectErased | LegalHoldPlaced | OperatorActed | RefundRejected):
+        return {"zh": step.event.reason, "en": step.event.reason} if step.event.reason else None
     if not isinstance(step.event, ConversationReopened):
         return None
     zh, en = REASONS[step.event.cause.value]
@@ -147,7 +151,7 @@ def _values(step: LifeEvent) -> tuple[str, dict[str, Any]]:
             return "", {"name": name or "-", "email": email or "-"}
         case None:
             return "/unreadable", {}
-    return "", {}
+    return refund_texts.values(step.event)
 
 
 def _fill(text: str, values: dict[str, Any]) -> str:

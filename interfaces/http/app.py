@@ -10,6 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from interfaces.gateway.addresses import TrustedNetworks
 from interfaces.http import problems
+from interfaces.http.callbacks import CallbackStats
 from interfaces.http.dependencies import WebDependencies
 from interfaces.http.metrics import HttpStats
 from interfaces.http.middleware import RequestMiddleware
@@ -24,9 +25,13 @@ from interfaces.http.routes import (
     lives,
     messages,
     operations,
+    orders,
     pages,
     people,
     privacy,
+    provider_callbacks,
+    refunds,
+    sagas,
     widget,
 )
 
@@ -69,6 +74,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     settings = dependencies.settings
     app.state.dependencies = dependencies
     app.state.http_stats = HttpStats()
+    app.state.callback_stats = CallbackStats()
     app.state.limits = Limits(
         RateLimit(settings.login_per_minute, dependencies.clock),
         RateLimit(settings.sessions_per_minute, dependencies.clock),
@@ -79,7 +85,7 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Kefu-Min-Position"],
         expose_headers=["Kefu-Next-Position", "Retry-After", "X-Request-Id"],
         max_age=86400,
@@ -87,7 +93,10 @@ def create_app(dependencies: WebDependencies) -> FastAPI:
     app.add_middleware(RequestMiddleware, ids=dependencies.ids, stats=app.state.http_stats)
     app.add_middleware(ClientMiddleware, trusted=TrustedNetworks(settings.trusted_proxies))
     api = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
-    routers = (auth, widget, conversations, messages, people, privacy, events, lives, audit)
+    routers = (
+        *(auth, widget, conversations, messages, people, privacy, events, lives, audit),
+        *(refunds, sagas, orders, provider_callbacks),
+    )
     for module in routers:
         api.include_router(module.router)
     app.include_router(api)

@@ -1,7 +1,7 @@
 """What routes and sessions need, built once by the composition root."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Protocol
 
@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from application.ports.core import Core, Request
 from application.ports.event_store import EventFeed
+from application.ports.participants import CallbackReader
 from application.ports.system import Clock, Ids, PasswordHasher
 from application.ports.transparency import TransparencyLog
 from application.ports.views import Views
@@ -86,6 +87,8 @@ class WebDependencies:
     """Opens personal fields for those who may see them."""
     archive_state: Callable[[], str] = lambda: "off"
     """`off`, `ok`, `failing` or `retention-blocked`."""
+    callback_readers: Mapping[str, CallbackReader] = field(default_factory=dict)
+    """Provider (`payment`, `erp`) -> who checks and reads what it reports by itself."""
 
     @cached_property
     def reads(self) -> ReadRecorder:

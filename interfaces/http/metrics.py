@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from interfaces.gateway.hub import LiveHub
 from interfaces.gateway.metrics import hub_families
+from interfaces.http.callbacks import CallbackStats
 
 
 class HttpStats:
@@ -21,8 +22,9 @@ class HttpStats:
 
 
 class _Web(Collector):
-    def __init__(self, http: HttpStats, hub: LiveHub) -> None:
+    def __init__(self, http: HttpStats, callbacks: CallbackStats, hub: LiveHub) -> None:
         self._http = http
+        self._callbacks = callbacks
         self._hub = hub
 
     def collect(self) -> Iterable[Metric]:
@@ -33,11 +35,17 @@ class _Web(Collector):
             requests.add_metric(labels, count)
         yield requests
         yield CounterMetricFamily("kefu_http_seconds", "Time in requests.", self._http.seconds)
+        callbacks = CounterMetricFamily(
+            "kefu_provider_callbacks", "Reports of providers.", labels=["provider", "result"]
+        )
+        for labels, count in list(self._callbacks.taken.items()):
+            callbacks.add_metric(labels, count)
+        yield callbacks
         yield from hub_families(self._hub, "web")
 
 
-def render(http: HttpStats, hub: LiveHub) -> bytes:
+def render(http: HttpStats, callbacks: CallbackStats, hub: LiveHub) -> bytes:
     """The metrics in Prometheus's text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Web(http, hub))
+    registry.register(_Web(http, callbacks, hub))
     return generate_latest(registry)

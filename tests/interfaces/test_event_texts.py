@@ -14,11 +14,18 @@ from domain.contact.events import ContactEvent
 from domain.conversation.events import ConversationEvent, ConversationReopened, ReopenCause
 from domain.events import Event, stored_name
 from domain.message.events import Author, MessageEvent, MessageSent
+from domain.order.events import OrderEvent
+from domain.refund.events import RefundAllowanceUsed, RefundEvent, RefundPolicySet
+from domain.saga.events import SagaEvent
 from interfaces.audit_shapes import GAPS
 from interfaces.console.event_texts import REASONS, TEXTS, reason, words
 from tests.golden.samples import SAMPLES
 
-LIVED = {*get_args(ConversationEvent), *get_args(MessageEvent), *get_args(ContactEvent)}
+LIVED = {
+    *(*get_args(ConversationEvent), *get_args(MessageEvent), *get_args(ContactEvent)),
+    *(*get_args(RefundEvent), RefundPolicySet, RefundAllowanceUsed),
+    *(*get_args(OrderEvent), *get_args(SagaEvent)),
+}
 HOLES = re.compile(r"\{\w+\}")
 
 

@@ -94,3 +94,55 @@ CREATE TABLE api_keys (
     created_us bigint NOT NULL,
     revoked_us bigint
 );
+
+CREATE TABLE refunds (
+    id text PRIMARY KEY,
+    status text NOT NULL,
+    conversation_id text NOT NULL,
+    contact_id text NOT NULL,
+    order_reference text NOT NULL,
+    amount_minor bigint NOT NULL,
+    currency text NOT NULL,
+    reason text NOT NULL,
+    lines jsonb NOT NULL,
+    evidence text[] NOT NULL,
+    requested_by text NOT NULL,
+    decided_by text,
+    rule text,
+    rejection_code text,
+    rejection_reason text,
+    reference text,
+    failure text,
+    given_up text[] NOT NULL,
+    created_us bigint NOT NULL,
+    updated_us bigint NOT NULL,
+    position bigint NOT NULL
+);
+CREATE INDEX ON refunds (created_us DESC, id DESC);
+CREATE INDEX ON refunds (status, created_us DESC, id DESC);
+CREATE INDEX ON refunds (conversation_id);
+CREATE INDEX ON refunds (order_reference);
+ALTER TABLE refunds ALTER reason SET STATISTICS 0, ALTER rejection_reason SET STATISTICS 0;
+
+CREATE TABLE refund_policies (
+    currency text PRIMARY KEY,
+    automatic_up_to_minor bigint NOT NULL,
+    four_eyes_above_minor bigint NOT NULL,
+    agent_daily_minor bigint,
+    updated_us bigint NOT NULL
+);
+
+-- `state` is what the saga's events fold to; the other columns are derived from it, for lists.
+CREATE TABLE sagas (
+    id text PRIMARY KEY,
+    definition text NOT NULL,
+    status text NOT NULL,
+    conversation_id text,
+    next_timer_us bigint,
+    started_us bigint NOT NULL,
+    updated_us bigint NOT NULL,
+    state jsonb NOT NULL
+);
+CREATE INDEX ON sagas (started_us, id);
+CREATE INDEX ON sagas (status, started_us, id);
+CREATE INDEX ON sagas (conversation_id);

@@ -49,7 +49,8 @@ async def readyz(deps: Deps) -> JSONResponse:
 async def metrics(request: Request, deps: Deps) -> Response:
     """All roles' metrics in Prometheus's text format."""
     others = await asyncio.to_thread(deps.gather_metrics)
-    own = render(request.app.state.http_stats, deps.hub)
+    state = request.app.state
+    own = render(state.http_stats, state.callback_stats, deps.hub)
     return Response(merge(own, others), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -92,6 +92,9 @@ class FakeProjectionStore:
                 {id: row for id in keys.contacts if (row := rows.contacts.get(id))},
                 {id: row for id in keys.agents if (row := rows.agents.get(id))},
                 {id: row for id in keys.api_keys if (row := rows.api_keys.get(id))},
+                {id: row for id in keys.refunds if (row := rows.refunds.get(id))},
+                {},
+                {id: row for id in keys.sagas if (row := rows.sagas.get(id))},
             )
         )
 
@@ -112,6 +115,9 @@ class FakeProjectionStore:
                 row.content = ""
                 if row.author_kind == ActorKind.VISITOR:
                     row.author_name = ""
+        for refund in self.rows.refunds.values():
+            if refund.conversation_id in changes.forget:
+                refund.forget()
         self.parked += changes.parked
         self.at = position
         self.commits += 1

@@ -160,7 +160,7 @@ def test_an_event_whose_rows_can_not_even_be_looked_up_is_parked(
 def test_events_of_streams_without_a_read_model_move_the_position_only(
     feed: FakeFeed, history: History, store: FakeProjectionStore
 ) -> None:
-    feed.append_raw("refund-1", "refund.requested.v1", b"{}")
+    feed.append_raw("parcel-1", "parcel.sent.v1", b"{}")
     _run_to_the_end(feed, store)
     assert (store.at, store.parked) == (2, [])
 

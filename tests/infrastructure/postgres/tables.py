@@ -5,7 +5,10 @@ import hashlib
 import psycopg
 from psycopg import sql
 
-TABLES = ("contacts", "conversations", "messages", "agents", "api_keys")
+TABLES = (
+    *("contacts", "conversations", "messages", "agents", "api_keys"),
+    *("refunds", "refund_policies", "sagas"),
+)
 
 
 def active_schema(url: str) -> str:

@@ -21,6 +21,10 @@ ROUTERS = (
     app_module.lives,
     app_module.audit,
     app_module.privacy,
+    app_module.refunds,
+    app_module.sagas,
+    app_module.orders,
+    app_module.provider_callbacks,
     app_module.operations,
     app_module.pages,
 )
@@ -78,6 +82,10 @@ ALLOWED = {
     ("GET", "/events"): {"auditor", "key"},
     ("GET", "/events/1/receipt"): {"auditor", "audit key"},
     ("GET", "/auth/me"): {"admin", "agent", "auditor"},
+    ("GET", "/refunds"): {"admin", "agent", "auditor"},
+    ("GET", "/refund_policies"): {"admin", "agent", "auditor"},
+    ("GET", "/sagas"): {"admin", "agent", "auditor"},
+    ("GET", "/sagas/definitions"): {"admin", "agent", "auditor"},
 }
 
 
