@@ -1,14 +1,12 @@
 """The web role's parts."""
 
-from collections.abc import Mapping
-
-from application.ports.participants import CallbackReader
 from infrastructure.eventlog.archive.service import archive_state
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.scrubber import read_state
 from infrastructure.system.private_files import read_or_make_secret
 from infrastructure.telemetry.metrics_socket import gather
 from interfaces.bootstrap.audit import transparency_log
+from interfaces.bootstrap.callbacks import callback_readers
 from interfaces.bootstrap.clients import clock, core_client, ids
 from interfaces.bootstrap.keys import opener
 from interfaces.bootstrap.live_bus import live_bus
@@ -46,11 +44,6 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         archive_state=lambda: archive_state(settings.log_dir),
         callback_readers=callback_readers(settings),
     )
-
-
-def callback_readers(settings: Settings) -> Mapping[str, CallbackReader]:
-    """Provider (`payment`, `erp`) -> who checks and reads what it reports by itself."""
-    return {}
 
 
 def _widget_secret(settings: Settings) -> bytes:

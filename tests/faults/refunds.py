@@ -4,6 +4,8 @@ No database: sagas need none.
 """
 
 import asyncio
+import base64
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +35,7 @@ from infrastructure.eventlog.reader import LogReader
 from infrastructure.ipc.client import CoreClient
 from tests import sandbox as sandboxes
 from tests.sandbox import Sandbox
-from tests.serving import Kefu, wait_until
+from tests.serving import Kefu, free_port, wait_until
 
 ALICE = Actor(ActorKind.AGENT, "alice", "Alice", Role.AGENT)
 BOB = Actor(ActorKind.AGENT, "bob", "Bob", Role.ADMIN)
@@ -50,10 +52,13 @@ QUICK = {
 class System:
     """The processes, and what a test asks them."""
 
-    def __init__(self, directory: Path, sandbox: Sandbox, **environment: str) -> None:
+    def __init__(
+        self, directory: Path, sandbox: Sandbox, port: int, *, web: bool, **environment: str
+    ) -> None:
+        self._web = web
         provider = {"KEFU_PAYMENT_URL": sandbox.url, "KEFU_ERP_URL": sandbox.url}
         self.sandbox = sandbox
-        self.kefu = Kefu(directory / "data", environment={**QUICK, **provider, **environment})
+        self.kefu = Kefu(directory / "data", port, {**QUICK, **provider, **environment})
         self._environment = environment
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._output = self.kefu.log_file.open("ab")
@@ -72,6 +77,9 @@ class System:
         self._core = CoreClient(socket)
         self._await(self._core.open())
         self.begin("automation")
+        if self._web:
+            self.begin("web")
+            wait_until(lambda: self.kefu.get("/healthz")[0] == 200, PATIENCE_S, "web listens")
         self.conversation_id = str(uuid.uuid4())
         session = StartVisitorSession(
             "token", time.time_ns(), str(uuid.uuid4()), self.conversation_id
@@ -212,10 +220,19 @@ class System:
 
 
 @contextmanager
-def refund_system(directory: Path, *options: str, **environment: str) -> Iterator[System]:
-    """All three, running."""
+def refund_system(
+    directory: Path, *options: str, callbacks: bool = False, **environment: str
+) -> Iterator[System]:
+    """All three, running; with `callbacks` a web role, too, and a sandbox that tells it."""
+    port = free_port()
+    if callbacks:
+        secret = directory / "secret"
+        secret.write_text("whsec_" + base64.b64encode(os.urandom(24)).decode())
+        url = f"http://127.0.0.1:{port}/api/v1/providers/payment/callbacks"
+        options = (*options, "--callback-url", url, "--callback-secret-file", str(secret))
+        environment = {**environment, "KEFU_PAYMENT_CALLBACK_SECRETS_FILE": str(secret)}
     with sandboxes.running(directory / "sandbox", *options) as sandbox:
-        system = System(directory, sandbox, **environment)
+        system = System(directory, sandbox, port, web=callbacks, **environment)
         try:
             system.start()
             yield system
