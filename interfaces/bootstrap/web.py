@@ -44,13 +44,18 @@ def web_dependencies(settings: Settings) -> WebDependencies:
         audit=transparency_log(settings),
         opener=opened,
         archive_state=lambda: archive_state(settings.log_dir),
-        callback_readers=callback_readers(settings),
+        callback_readers=_callback_readers(settings),
     )
 
 
-def callback_readers(settings: Settings) -> Mapping[str, CallbackReader]:
+def _callback_readers(settings: Settings) -> Mapping[str, CallbackReader]:
     """Provider (`payment`, `erp`) -> who checks and reads what it reports by itself."""
-    return {}
+    if settings.provider("payment") is None and settings.provider("erp") is None:
+        return {}
+    # Only then: it loads an HTTP client.
+    from interfaces.bootstrap.participants import callback_readers
+
+    return callback_readers(settings)
 
 
 def _widget_secret(settings: Settings) -> bytes:
