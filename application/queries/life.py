@@ -68,10 +68,14 @@ async def life(
     after: int = 0,
     limit: int,
     up_to: int | None = None,
+    also: Sequence[str] = (),
 ) -> LifePage:
     """The first `limit` events with a position over `after`, and at most `up_to`.
 
     Holds a page in memory, however long the life is.
+
+    Args:
+        also: Streams of what else belongs to it, as its refunds.
 
     Raises:
         ConversationNotFound: it did not exist by then.
@@ -92,7 +96,7 @@ async def life(
             break  # a message that is accepted later has nothing on this page
     if not steps and contact_id is None:
         raise ConversationNotFound(conversation_id)
-    others = [messages.DECIDER.stream(id) for id in message_ids]
+    others = [*(messages.DECIDER.stream(id) for id in message_ids), *also]
     if contact_id is not None:
         others.append(contacts.DECIDER.stream(contact_id))
     async for recorded in streams.events(others, up_to):

@@ -17,6 +17,7 @@ from domain.saga.saga import Saga
 from infrastructure.postgres import schema
 from infrastructure.postgres.copying import Row, upsert
 
+_decode_saga: Final = msgspec.json.Decoder(Saga).decode
 _LINES: Final = tuple[RefundLine, ...]
 _LINES_AT: Final = RefundRecord.__struct_fields__.index("lines")
 _SAGA_COLUMNS: Final = (
@@ -53,9 +54,9 @@ def lines(stored: object) -> tuple[RefundLine, ...]:
     return msgspec.convert(stored, _LINES)
 
 
-def saga(stored: object) -> Saga:
+def saga(stored: str) -> Saga:
     """A saga's state from its JSON."""
-    return msgspec.convert(stored, Saga)
+    return _decode_saga(stored)
 
 
 def write(connection: schema.Connection, records: Records) -> None:

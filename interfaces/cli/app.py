@@ -17,6 +17,9 @@ class _Kefu(LazyGroup):
         "audit": "interfaces.cli.audit",
         "admin": "interfaces.cli.admin",
         "privacy": "interfaces.cli.privacy",
+        "refunds": "interfaces.cli.refunds",
+        "orders": "interfaces.cli.orders",
+        "sagas": "interfaces.cli.sagas",
         "demo": "interfaces.cli.demo",
         "sandbox": "interfaces.cli.sandbox",
     }

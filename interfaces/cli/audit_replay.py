@@ -1,4 +1,4 @@
-"""`kefu audit replay`: a conversation as it was, and the steps that led there."""
+"""`kefu audit replay`: a conversation or a refund as it was, and the steps that led there."""
 
 import asyncio
 from contextlib import closing
@@ -11,8 +11,10 @@ from application.queries.gathered import gather
 from application.queries.history import conversation_as_of
 from application.queries.life import LifeEvent, life
 from application.queries.past_messages import messages_as_of
+from application.queries.refund_life import refund_life
+from domain import money
 from domain.errors import InvalidInput
-from interfaces import audit_shapes, shapes
+from interfaces import audit_shapes, refund_shapes, shapes
 from interfaces.bootstrap import keys, past_operations
 from interfaces.cli.log import stored_event
 from interfaces.cli.options import AsJson, DataDir, settings_for
@@ -24,21 +26,31 @@ _INDENT: Final = "\n" + " " * 6
 
 
 def replay(
-    conversation: Annotated[str, typer.Option(help="The conversation's id.")],
+    conversation: Annotated[str | None, typer.Option(help="The conversation's id.")] = None,
+    refund: Annotated[str | None, typer.Option(help="Or a refund's id.")] = None,
     until: Annotated[
         str | None, typer.Option(help="A position, or `2026-11-26T08:00:00Z`; without it: now.")
     ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """A conversation as it was at a moment, and every step that led there: who, what and why.
+    """A conversation or a refund as it was, and every step that led there: who, what and why.
 
     Needs the files of the log and the keys alone; through a running core it is faster.
     """
     settings = settings_for(data_dir)
     with progress_bar("read the log", quiet=as_json, late=True) as progress:
-        found = asyncio.run(_replay(settings, conversation, until, progress))
-    print_json(found) if as_json else _show(found)
+        match conversation, refund:
+            case str(), None:
+                found = asyncio.run(_replay(settings, conversation, until, progress))
+            case None, str():
+                found = asyncio.run(_replay_refund(settings, refund, until, progress))
+            case _:
+                raise InvalidInput("give --conversation or --refund, one of them")
+    if as_json:
+        print_json(found)
+    else:
+        _show_refund(found) if conversation is None else _show(found)
 
 
 async def _replay(settings: Settings, id: str, until: str | None, progress: Any) -> dict[str, Any]:
@@ -61,6 +73,36 @@ async def _replay(settings: Settings, id: str, until: str | None, progress: Any)
         "assignee": _assignee(steps),
         "messages": [shapes.message(message) for message in past.rows],
         "steps": [audit_shapes.life_event(step, shown) for step in steps],
+    }
+
+
+async def _replay_refund(
+    settings: Settings, id: str, until: str | None, progress: Any
+) -> dict[str, Any]:
+    with closing(past_operations.feed(settings)) as feed:
+        position = _position(feed, until)
+    opener = keys.opener(settings)
+    async with past_operations.streams(settings, progress) as streams:
+        found = await refund_life(streams, opener, id, position)
+
+    def shown(event: RecordedEvent) -> dict[str, Any]:
+        return stored_event(event, opener)
+
+    refund, saga = found.refund, found.saga
+    return {
+        "position": position,
+        "time": shapes.time(found.events[-1].recorded.recorded_us),
+        "refund": {
+            "id": refund.id,
+            "status": refund.status,
+            "conversation_id": refund.conversation_id,
+            "order_reference": refund.order_reference,
+            "amount": money.decimal(refund.amount_minor, refund.currency),
+            "currency": refund.currency,
+        },
+        "saga": None if saga.definition is None else saga.status.value,
+        "order": refund_shapes.order(found.order),
+        "steps": [audit_shapes.life_event(step, shown) for step in found.events],
     }
 
 
@@ -114,8 +156,26 @@ def _show(found: dict[str, Any]) -> None:
         mark = f" [{', '.join(marks)}]" if marks else ""
         text = message["content"].replace("\n", _INDENT)
         _print(f"{message['seq']:>4}  {message['created_at']} {who}{mark}: {text}")
+    _show_steps(found["steps"])
+
+
+def _show_refund(found: dict[str, Any]) -> None:
+    refund, order = found["refund"], found["order"]
+    _print(f"refund {refund['id']} as of position {found['position']}, {found['time']}")
+    _print(
+        f"status {refund['status'].value}; {refund['amount']} {refund['currency']} of the order"
+        f" {refund['order_reference']}; saga {found['saga'] or 'none'}"
+    )
+    _print(
+        f"order: total {order['total']}, reserved {order['reserved']}, paid {order['paid']},"
+        f" available {order['available']}"
+    )
+    _show_steps(found["steps"])
+
+
+def _show_steps(steps: list[dict[str, Any]]) -> None:
     _print("\nhow it came about:")
-    for step in found["steps"]:
+    for step in steps:
         actor, why = step["actor"], step["why"]
         who = f"{actor['name'] or actor['id']} ({actor['kind']})"
         reason = f", because {why['reason']['en']}" if why["reason"] else ""

@@ -132,7 +132,8 @@ CREATE TABLE refund_policies (
     updated_us bigint NOT NULL
 );
 
--- `state` is what the saga's events fold to; the other columns are derived from it, for lists.
+-- `state` is what the saga's events fold to, as JSON; the other columns are derived from it, for
+-- lists. It is text, because jsonb does not keep the order of calls, which the fold goes by.
 CREATE TABLE sagas (
     id text PRIMARY KEY,
     definition text NOT NULL,
@@ -141,7 +142,7 @@ CREATE TABLE sagas (
     next_timer_us bigint,
     started_us bigint NOT NULL,
     updated_us bigint NOT NULL,
-    state jsonb NOT NULL
+    state text NOT NULL
 );
 CREATE INDEX ON sagas (started_us, id);
 CREATE INDEX ON sagas (status, started_us, id);

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Depends, Query
 from application.ports.views import Projection
 from application.queries.core import Principal
 from application.queries.life import life
+from application.queries.refund_life import streams_of_conversation
 from application.queries.streams import CoreStreams
 from application.queries.trace import sent_event, trace
 from domain.errors import InvalidInput, Unavailable
 from interfaces import audit_shapes
 from interfaces.http.audit_models import Life, Trace
 from interfaces.http.authentication import EXAMINERS, READERS, Access, allow
+from interfaces.http.context import min_position
 from interfaces.http.dependencies import Deps
 from interfaces.http.models import page
 from interfaces.http.moments import position_of
@@ -24,7 +26,11 @@ Examiner = Annotated[Principal, Depends(allow(Access(EXAMINERS, recorded=True)))
 Reader = Annotated[Principal, Depends(allow(Access(READERS)))]
 
 
-@router.get("/conversations/{conversation_id}/history", response_model=Life)
+@router.get(
+    "/conversations/{conversation_id}/history",
+    response_model=Life,
+    dependencies=[Depends(min_position)],
+)
 async def history(
     conversation_id: str,
     principal: Examiner,
@@ -35,7 +41,8 @@ async def history(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: str | None = None,
 ) -> dict[str, Any]:
-    """The life of a conversation: its own events, its messages' and its contact's, in order.
+    """The life of a conversation: its own events, its messages', its contact's, and those of its
+    refunds with their orders and sagas, in order.
 
     For auditors and administrators, whose reading of it is recorded.
     """
@@ -47,6 +54,7 @@ async def history(
         after=0 if cursor is None else _position(cursor),
         limit=limit,
         up_to=up_to,
+        also=await streams_of_conversation(deps.views, conversation_id),
     )
     shown = partial(cloud_event, opener=deps.opener)
     data = [audit_shapes.life_event(step, shown) for step in found.events]
