@@ -1,4 +1,4 @@
-"""`ProjectionStore` over one views' schema: COPY into staging, upserts, one transaction a batch."""
+"""`ProjectionStore` over one views' schema: COPY, upserts, one transaction a batch."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 from eventsourcing.persistence import Tracking
+from msgspec.structs import asdict
 from psycopg import sql
 
 from application.ports.projection_store import BadRow
@@ -23,7 +24,7 @@ from application.projections.records import (
 )
 from domain.errors import Conflict, Unavailable
 from infrastructure.postgres import batches, schema
-from infrastructure.postgres.copying import MESSAGE_COLUMNS, Row, copy_new, upsert
+from infrastructure.postgres.copying import MESSAGE_COLUMNS, copy_new, upsert
 from infrastructure.postgres.forgetting import Sweeper, forget
 from infrastructure.postgres.search import VectorTooLong, vector
 from infrastructure.postgres.search_index import PENDING_LIST_LIMIT, SearchIndexMerger
@@ -205,7 +206,7 @@ def _write(
             connection,
             "messages",
             MESSAGE_COLUMNS,
-            map(_message_row, changed),
+            [{**asdict(row), "search": vector(row.content)} for row in changed],
             key=("conversation_id", "seq"),
         )
     for table, rows in (
@@ -215,10 +216,9 @@ def _write(
     ):
         if rows:
             values = list(rows.values())
-            columns = values[0].__struct_fields__
-            upsert(connection, table, columns, map(msgspec.structs.astuple, values))
+            upsert(connection, table, values[0].__struct_fields__, values)
     if records.contacts:
-        contacts = map(_contact_row, records.contacts.values())
+        contacts = list(map(_contact_row, records.contacts.values()))
         upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
     if changes.recount_unread:
         _recount(connection, changes)
@@ -245,9 +245,5 @@ def _recount(connection: schema.Connection, changes: Changes) -> None:
     )
 
 
-def _message_row(row: MessageRecord) -> Row:
-    return (*msgspec.structs.astuple(row), vector(row.content))
-
-
-def _contact_row(row: ContactRecord) -> Row:
-    return (*msgspec.structs.astuple(row), vector(row.name, row.email, row.identifier))
+def _contact_row(row: ContactRecord) -> dict[str, Any]:
+    return {**asdict(row), "search": vector(row.name, row.email, row.identifier)}
