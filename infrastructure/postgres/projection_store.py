@@ -26,6 +26,7 @@ from domain.errors import Conflict, Unavailable
 from infrastructure.postgres import batches, schema
 from infrastructure.postgres.copying import MESSAGE_COLUMNS, copy_new, upsert
 from infrastructure.postgres.forgetting import Sweeper, forget
+from infrastructure.postgres.kept_rows import KeptRows
 from infrastructure.postgres.search import VectorTooLong, vector
 from infrastructure.postgres.search_index import PENDING_LIST_LIMIT, SearchIndexMerger
 
@@ -63,22 +64,20 @@ class PostgresProjectionStore:
         self._connection: schema.Connection | None = None
         self._name = ""
         self._kept = batches.KeptBatches()
+        self._rows = KeptRows()
 
     def position(self) -> int:
         """As `ProjectionStore.position`."""
         with self._session() as connection:
+            # It is asked where the last batch may have failed, or another projector was first.
+            self._rows.clear()
             return self._position(connection)
 
     def load(self, keys: Keys) -> Records:
         """As `ProjectionStore.load`."""
         with self._session() as connection:
             return Records(
-                conversations={
-                    row.id: row
-                    for row in _rows(
-                        connection, ConversationRecord, "conversations", keys.conversations
-                    )
-                },
+                conversations=self._conversations(connection, keys.conversations),
                 messages=_messages(connection, keys.messages),
                 contacts={
                     row.id: row
@@ -106,6 +105,7 @@ class PostgresProjectionStore:
                 vector_bytes = copy_new(connection, new)
                 _write(connection, changes, changed)
                 self._kept.note(connection, self._name, after, position)
+            self._rows.committed(changes)
             self._merger.wrote(self._name, vector_bytes)
             if changes.forget:
                 self._sweep()
@@ -156,6 +156,16 @@ class PostgresProjectionStore:
             path = sql.SQL("SET search_path TO {}").format(sql.Identifier(name))
             connection.execute(path)
             self._name = name
+            self._rows.clear()
+
+    def _conversations(
+        self, connection: schema.Connection, ids: set[str]
+    ) -> dict[str, ConversationRecord]:
+        found = self._rows.take(ids)
+        unknown = ids - found.keys()
+        for row in _rows(connection, ConversationRecord, "conversations", unknown):
+            found[row.id] = row
+        return found
 
     def _position(self, connection: schema.Connection) -> int:
         row = connection.execute(
