@@ -37,25 +37,28 @@ class KeyReader:
         self._capacity = capacity
         self._keep_s = keep_s
         self._ciphers: OrderedDict[str, tuple[Cipher, float]] = OrderedDict()
+        """By id, with the monotonic time up to which it may be used."""
         self._forgotten: set[str] = set()
         self._lock = threading.Lock()
 
     def get(self, key_id: str) -> Cipher | None:
         """As `SubjectKeyReader.get`."""
+        # Without the lock, once an event: what is there was not forgotten, since that takes it out.
+        found = self._ciphers.get(key_id)
+        if found is not None and time.monotonic() < found[1]:
+            return found[0]
         with self._lock:
             if key_id in self._forgotten:
                 return None
-            now = time.monotonic()
-            found = self._ciphers.get(key_id)
-            if found is not None and now - found[1] < self._keep_s:
-                return found[0]
+            # Counted from before it is read: by then it may be destroyed.
+            until = time.monotonic() + self._keep_s
             cipher = self._read(key_id)
             if cipher is None:
                 # For good: a key that was destroyed does not come back.
                 self._ciphers.pop(key_id, None)
                 self._forgotten.add(key_id)
                 return None
-            self._ciphers[key_id] = (cipher, now)
+            self._ciphers[key_id] = (cipher, until)
             self._ciphers.move_to_end(key_id)
             if len(self._ciphers) > self._capacity:
                 self._ciphers.popitem(last=False)

@@ -44,7 +44,7 @@ class SubjectKeyStore:
         self._new_ciphers: dict[str, Cipher] = {}
         """The same by their ids."""
         self._by_subject: OrderedDict[str, Cipher] = OrderedDict()
-        self._by_subject_lock = threading.Lock()
+        """The oldest goes first, used or not: reading it again is cheaper than keeping count."""
         self._lock = threading.Lock()
         """Of the connection that writes."""
 
@@ -73,11 +73,9 @@ class SubjectKeyStore:
 
     def of_subject(self, subject_id: str) -> Cipher:
         """As `SubjectKeys.of_subject`."""
-        with self._by_subject_lock:
-            found = self._by_subject.get(subject_id)
-            if found is not None:
-                self._by_subject.move_to_end(subject_id)
-                return found
+        found = self._by_subject.get(subject_id)
+        if found is not None:
+            return found
         new = self._new.get(subject_id)
         if new is not None:
             return self._new_ciphers[new[0]]
@@ -144,8 +142,7 @@ class SubjectKeyStore:
                         (gone, _now_us(), row[0]),
                     )
             self._truncate()
-        with self._by_subject_lock:
-            self._by_subject.pop(subject_id, None)
+        self._by_subject.pop(subject_id, None)
         self._reader.forget(row[0])
 
     def is_destroyed(self, subject_id: str) -> bool:
@@ -194,10 +191,9 @@ class SubjectKeyStore:
         return self._keep(subject_id, cipher)
 
     def _keep(self, subject_id: str, cipher: Cipher) -> Cipher:
-        with self._by_subject_lock:
-            self._by_subject[subject_id] = cipher
-            if len(self._by_subject) > CAPACITY:
-                self._by_subject.popitem(last=False)
+        self._by_subject[subject_id] = cipher
+        if len(self._by_subject) > CAPACITY:
+            self._by_subject.popitem(last=False)
         return cipher
 
     def _truncate(self) -> None:

@@ -1,6 +1,7 @@
-"""Many rows at once: COPY into a table, or into staging and an upsert from there."""
+"""Many rows at once: COPY of what is new, an upsert of what may be there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,16 @@ _MESSAGE_TYPES: Final = (
 )
 _MAX_INT4: Final = 2**31 - 1
 
-Row = Sequence[Any]
+_ROWS_AT_ONCE: Final = 1_000
+"""In one parameter, which must be less than 1 GB."""
+
+_COPY_MESSAGES: Final = (
+    sql.SQL("COPY messages ({}) FROM STDIN (FORMAT BINARY)")
+    .format(sql.SQL(", ").join(map(sql.Identifier, MESSAGE_COLUMNS)))
+    .as_bytes()
+)
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def copy_new(connection: schema.Connection, rows: Sequence[MessageRecord]) -> int:
@@ -36,7 +46,7 @@ def copy_new(connection: schema.Connection, rows: Sequence[MessageRecord]) -> in
     vector_bytes = 0
     with (
         connection.cursor() as cursor,
-        cursor.copy(_copy_query("messages", MESSAGE_COLUMNS, "BINARY")) as copy,
+        cursor.copy(_COPY_MESSAGES) as copy,
     ):
         copy.set_types(_MESSAGE_TYPES)
         for row in rows:
@@ -48,45 +58,40 @@ def copy_new(connection: schema.Connection, rows: Sequence[MessageRecord]) -> in
     return vector_bytes
 
 
-def copy_rows(
-    connection: schema.Connection, table: str, columns: Sequence[str], rows: Iterable[Row]
-) -> None:
-    with connection.cursor() as cursor, cursor.copy(_copy_query(table, columns)) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _copy_query(table: str, columns: Sequence[str], format: str = "TEXT") -> sql.Composed:
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    query = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})")
-    return query.format(sql.Identifier(table), names, sql.SQL(format))
-
-
 def upsert(
     connection: schema.Connection,
     table: str,
-    columns: Sequence[str],
-    rows: Iterable[Row],
-    key: Sequence[str] = ("id",),
+    columns: tuple[str, ...],
+    rows: Sequence[Any],
+    key: tuple[str, ...] = ("id",),
 ) -> None:
-    staging = f"staging_{table}"
-    connection.execute(
-        sql.SQL(
-            "CREATE TEMP TABLE IF NOT EXISTS {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-        ).format(sql.Identifier(staging), sql.Identifier(table))
-    )
-    copy_rows(connection, staging, columns, rows)
+    """Insert rows, or put them in place of those with their key.
+
+    As JSON, which costs us a tenth of COPY's row by row, and both sides one round trip in place of
+    four: with a batch of few events that was most of it.
+
+    Args:
+        rows: Structs or dicts that have the columns' names; no key twice.
+
+    Source: https://www.postgresql.org/docs/current/functions-json.html, `json_populate_recordset`.
+    """
+    query = _upsert_query(table, columns, key)
+    for at in range(0, len(rows), _ROWS_AT_ONCE):
+        connection.execute(query, (_encode(rows[at : at + _ROWS_AT_ONCE]).decode(),))
+
+
+@lru_cache
+def _upsert_query(table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> bytes:
+    # Once, and not for each batch: putting it together takes as long as its round trip.
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     updates = sql.SQL(", ").join(
         sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(c)) for c in columns if c not in key
     )
-    connection.execute(
-        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
-            sql.Identifier(table),
-            names,
-            names,
-            sql.Identifier(staging),
-            sql.SQL(", ").join(map(sql.Identifier, key)),
-            updates,
+    return (
+        sql.SQL(
+            "INSERT INTO {0} ({1}) SELECT {1} FROM json_populate_recordset(NULL::{0}, %s::json)"
+            " ON CONFLICT ({2}) DO UPDATE SET {3}"
         )
+        .format(sql.Identifier(table), names, sql.SQL(", ").join(map(sql.Identifier, key)), updates)
+        .as_bytes()
     )

@@ -1,4 +1,4 @@
-"""`ProjectionStore` over one views' schema: COPY into staging, upserts, one transaction a batch."""
+"""`ProjectionStore` over one views' schema: COPY, upserts, one transaction a batch."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 from eventsourcing.persistence import Tracking
+from msgspec.structs import asdict
 from psycopg import sql
 
 from application.ports.projection_store import BadRow
@@ -23,8 +24,9 @@ from application.projections.records import (
 )
 from domain.errors import Conflict, Unavailable
 from infrastructure.postgres import batches, refund_rows, schema
-from infrastructure.postgres.copying import MESSAGE_COLUMNS, Row, copy_new, upsert
+from infrastructure.postgres.copying import MESSAGE_COLUMNS, copy_new, upsert
 from infrastructure.postgres.forgetting import Sweeper, forget
+from infrastructure.postgres.kept_rows import KeptRows
 from infrastructure.postgres.search import VectorTooLong, vector
 from infrastructure.postgres.search_index import PENDING_LIST_LIMIT, SearchIndexMerger
 
@@ -62,22 +64,20 @@ class PostgresProjectionStore:
         self._connection: schema.Connection | None = None
         self._name = ""
         self._kept = batches.KeptBatches()
+        self._rows = KeptRows()
 
     def position(self) -> int:
         """As `ProjectionStore.position`."""
         with self._session() as connection:
+            # It is asked where the last batch may have failed, or another projector was first.
+            self._rows.clear()
             return self._position(connection)
 
     def load(self, keys: Keys) -> Records:
         """As `ProjectionStore.load`."""
         with self._session() as connection:
             return Records(
-                conversations={
-                    row.id: row
-                    for row in _rows(
-                        connection, ConversationRecord, "conversations", keys.conversations
-                    )
-                },
+                conversations=self._conversations(connection, keys.conversations),
                 messages=_messages(connection, keys.messages),
                 contacts={
                     row.id: row
@@ -107,6 +107,7 @@ class PostgresProjectionStore:
                 vector_bytes = copy_new(connection, new)
                 _write(connection, changes, changed)
                 self._kept.note(connection, self._name, after, position)
+            self._rows.committed(changes)
             self._merger.wrote(self._name, vector_bytes)
             if changes.forget:
                 self._sweep()
@@ -157,6 +158,16 @@ class PostgresProjectionStore:
             path = sql.SQL("SET search_path TO {}").format(sql.Identifier(name))
             connection.execute(path)
             self._name = name
+            self._rows.clear()
+
+    def _conversations(
+        self, connection: schema.Connection, ids: set[str]
+    ) -> dict[str, ConversationRecord]:
+        found = self._rows.take(ids)
+        unknown = ids - found.keys()
+        for row in _rows(connection, ConversationRecord, "conversations", unknown):
+            found[row.id] = row
+        return found
 
     def _position(self, connection: schema.Connection) -> int:
         row = connection.execute(
@@ -207,7 +218,7 @@ def _write(
             connection,
             "messages",
             MESSAGE_COLUMNS,
-            map(_message_row, changed),
+            [{**asdict(row), "search": vector(row.content)} for row in changed],
             key=("conversation_id", "seq"),
         )
     for table, rows in (
@@ -217,10 +228,9 @@ def _write(
     ):
         if rows:
             values = list(rows.values())
-            columns = values[0].__struct_fields__
-            upsert(connection, table, columns, map(msgspec.structs.astuple, values))
+            upsert(connection, table, values[0].__struct_fields__, values)
     if records.contacts:
-        contacts = map(_contact_row, records.contacts.values())
+        contacts = list(map(_contact_row, records.contacts.values()))
         upsert(connection, "contacts", _CONTACT_COLUMNS, contacts)
     refund_rows.write(connection, records)
     if changes.recount_unread:
@@ -248,9 +258,5 @@ def _recount(connection: schema.Connection, changes: Changes) -> None:
     )
 
 
-def _message_row(row: MessageRecord) -> Row:
-    return (*msgspec.structs.astuple(row), vector(row.content))
-
-
-def _contact_row(row: ContactRecord) -> Row:
-    return (*msgspec.structs.astuple(row), vector(row.name, row.email, row.identifier))
+def _contact_row(row: ContactRecord) -> dict[str, Any]:
+    return {**asdict(row), "search": vector(row.name, row.email, row.identifier)}

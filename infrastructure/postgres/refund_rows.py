@@ -1,7 +1,7 @@
 """Rows of refunds, of their policies and of sagas, as the projector loads and writes them."""
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from psycopg import sql
@@ -15,7 +15,7 @@ from application.projections.records import (
 from domain.refund.events import RefundLine
 from domain.saga.saga import Saga
 from infrastructure.postgres import schema
-from infrastructure.postgres.copying import Row, upsert
+from infrastructure.postgres.copying import upsert
 
 _decode_saga: Final = msgspec.json.Decoder(Saga).decode
 _LINES: Final = tuple[RefundLine, ...]
@@ -62,32 +62,27 @@ def saga(stored: str) -> Saga:
 def write(connection: schema.Connection, records: Records) -> None:
     """Within the transaction of a batch."""
     if records.refunds:
-        rows = map(_refund_row, records.refunds.values())
-        upsert(connection, "refunds", RefundRecord.__struct_fields__, rows)
+        refunds = list(records.refunds.values())
+        upsert(connection, "refunds", RefundRecord.__struct_fields__, refunds)
     if records.refund_policies:
-        rows = map(msgspec.structs.astuple, records.refund_policies.values())
+        policies = list(records.refund_policies.values())
         columns = RefundPolicyRecord.__struct_fields__
-        upsert(connection, "refund_policies", columns, rows, key=("currency",))
+        upsert(connection, "refund_policies", columns, policies, key=("currency",))
     if records.sagas:
-        upsert(connection, "sagas", _SAGA_COLUMNS, map(_saga_row, records.sagas.values()))
+        sagas = list(map(_saga_row, records.sagas.values()))
+        upsert(connection, "sagas", _SAGA_COLUMNS, sagas)
 
 
-def _refund_row(row: RefundRecord) -> Row:
-    values = list(msgspec.structs.astuple(row))
-    values[_LINES_AT] = msgspec.json.encode(row.lines).decode()
-    return values
-
-
-def _saga_row(row: SagaRecord) -> Row:
+def _saga_row(row: SagaRecord) -> dict[str, Any]:
     state = row.state
     timer = state.timer
-    return (
-        state.id,
-        state.definition,
-        state.status.value,
-        state.conversation_id,
-        None if timer is None else timer.at_us,
-        row.started_us,
-        row.updated_us,
-        msgspec.json.encode(state).decode(),
-    )
+    return {
+        "id": state.id,
+        "definition": state.definition,
+        "status": state.status.value,
+        "conversation_id": state.conversation_id,
+        "next_timer_us": None if timer is None else timer.at_us,
+        "started_us": row.started_us,
+        "updated_us": row.updated_us,
+        "state": msgspec.json.encode(state).decode(),
+    }
