@@ -11,7 +11,7 @@ from psycopg import sql
 from application.ports.event_store import EventFeed
 from application.projections.runner import ProjectionRunner
 from application.sealing import IN_CLEAR, Opener
-from domain.errors import Conflict, Unavailable
+from domain.errors import Unavailable
 from infrastructure.postgres import forgetting, schema
 from infrastructure.postgres.projection_store import CONNECT_TIMEOUT_S, PostgresProjectionStore
 
@@ -80,10 +80,8 @@ def rebuild(
         Conflict: another rebuild is running.
         Unavailable: the database does not answer; the old views are as they were.
     """
-    with connect(url) as connection:
+    with connect(url) as connection, schema.only_rebuild(connection):
         schema.ensure(connection)
-        if not schema.lock_rebuild(connection):
-            raise Conflict("Another rebuild is running; wait for its end.")
         for leftover in schema.inactive(connection):
             schema.drop(connection, leftover)
         name = schema.create(connection)

@@ -4,12 +4,15 @@ Tables live in `kefu_views_<n>`. The schema `kefu` has a view of each, which a s
 one transaction, so that readers change over between two statements.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
+from domain.errors import Conflict
 from infrastructure.postgres.batches import TABLE as BATCHES
 
 STABLE: Final = "kefu"
@@ -89,10 +92,22 @@ def create(connection: Connection) -> str:
     return name
 
 
-def lock_rebuild(connection: Connection) -> bool:
-    """Become the one rebuild of this database until the connection ends; False: there is one."""
+@contextmanager
+def only_rebuild(connection: Connection) -> Iterator[None]:
+    """Be the one rebuild of this database meanwhile.
+
+    Raises:
+        Conflict: another one is running.
+    """
     row = connection.execute("SELECT pg_try_advisory_lock(%s, 1)", (_LOCK,)).fetchone()
-    return row is not None and bool(row[0])
+    if row is None or not row[0]:
+        raise Conflict("Another rebuild is running; wait for its end.")
+    try:
+        yield
+    finally:
+        # The end of the connection would do it, some time after the next one has begun.
+        with suppress(psycopg.Error):
+            connection.execute("SELECT pg_advisory_unlock(%s, 1)", (_LOCK,))
 
 
 def hold(connection: Connection) -> int:

@@ -18,7 +18,7 @@ from psycopg import sql
 from application.ports.event_store import EventFeed, RecordedEvent
 from application.projections.runner import ProjectionRunner
 from application.sealing import IN_CLEAR, Opener
-from domain.errors import Conflict, Unavailable
+from domain.errors import Unavailable
 from infrastructure.postgres import schema
 from infrastructure.postgres.projection_store import PostgresProjectionStore
 from infrastructure.postgres.rebuild import Progress, connect
@@ -83,10 +83,8 @@ def verify(url: str, feed: EventFeed, progress: Progress, opener: Opener = IN_CL
         Conflict: a rebuild is running.
         Unavailable: the database does not answer, or the views are too busy.
     """
-    with connect(url) as connection:
+    with connect(url) as connection, schema.only_rebuild(connection):
         schema.ensure(connection)
-        if not schema.lock_rebuild(connection):
-            raise Conflict("A rebuild is running; wait for its end.")
         for leftover in schema.inactive(connection):
             schema.drop(connection, leftover)
         name = schema.active(connection)
