@@ -4,18 +4,24 @@ The log is filled first, not timed: conversations, each message as `conversation
 and `message.sent`, a third of them Chinese, with a read cursor now and then. No two messages say
 the same: words and characters are drawn as often as language uses them (Zipf), because a search
 index is cheap only for text that repeats itself. Then the real runner brings empty views up to
-date, search vectors included.
+date, search vectors included. `--sealed` has personal fields sealed, as the core writes them;
+`--batch-events 500` makes it what a projector is that keeps up with a busy core: each batch then
+changes as many conversations as it has messages.
 """
 
 import random
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
 from application import codec
 from application.ports.event_store import NO_STREAM, StreamAppend
-from application.projections.runner import ProjectionRunner
+from application.projections.runner import BATCH_EVENTS, ProjectionRunner
+from application.sealing import IN_CLEAR, Opener, Sealer
+from benchmarks._load.processes import cpu_seconds
 from benchmarks.report import hardware, parser, show
 from domain.actors import ActorKind
 from domain.contact.events import ContactCreated
@@ -24,6 +30,8 @@ from domain.events import Event
 from domain.message.events import Author, MessageSent
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.eventlog.store import EventLog
+from infrastructure.keys.master import FileSource
+from infrastructure.keys.store import SubjectKeyStore
 from infrastructure.postgres.embedded import EmbeddedPostgres
 from infrastructure.postgres.projection_store import PostgresProjectionStore
 
@@ -56,14 +64,27 @@ class _Writer:
         return " ".join(choices(self._words, cum_weights=self._word_weights, k=WORDS_A_MESSAGE))
 
 
-def _fill(log: EventLog, messages: int) -> None:
-    def stream(name: str, version: int, *events: Event) -> StreamAppend:
-        return StreamAppend(name, version, [codec.encode(event, METADATA) for event in events])
+def _fill(log: EventLog, messages: int, keys: SubjectKeyStore | None) -> None:
+    sealer = None if keys is None else Sealer(keys)
+
+    def stream(name: str, version: int, *events: Event, contact: str = "") -> StreamAppend:
+        new = [
+            codec.encode(event, METADATA)
+            if sealer is None
+            else sealer.encode(event, METADATA, name, version + at, contact)
+            for at, event in enumerate(events, 1)
+        ]
+        return StreamAppend(name, version, new)
 
     log.append_sync(
         [
             [
-                stream(f"contact-p{n}", NO_STREAM, ContactCreated(None, f"Visitor {n}", None)),
+                stream(
+                    f"contact-p{n}",
+                    NO_STREAM,
+                    ContactCreated(None, f"Visitor {n}", None),
+                    contact=f"p{n}",
+                ),
                 stream(f"conversation-c{n}", NO_STREAM, ConversationOpened(f"p{n}", "web", False)),
             ]
             for n in range(CONVERSATIONS)
@@ -84,7 +105,7 @@ def _fill(log: EventLog, messages: int) -> None:
         batches.append(
             [
                 stream(f"conversation-c{n}", versions[n], *events),
-                stream(f"message-{id}", NO_STREAM, sent),
+                stream(f"message-{id}", NO_STREAM, sent, contact=f"p{n}"),
             ]
         )
         versions[n] += len(events)
@@ -94,28 +115,51 @@ def _fill(log: EventLog, messages: int) -> None:
     log.append_sync(batches) if batches else None
 
 
-def _measure(folder: Path, seconds: float) -> dict[str, object]:
+@contextmanager
+def _keys(folder: Path, sealed: bool) -> Iterator[SubjectKeyStore | None]:
+    if not sealed:
+        yield None
+        return
+    keys = SubjectKeyStore(folder / "keys", FileSource(folder / "keys" / "master.key"))
+    try:
+        yield keys
+    finally:
+        keys.close()
+
+
+def _measure(folder: Path, seconds: float, sealed: bool, batch_events: int) -> dict[str, object]:
     server = EmbeddedPostgres(folder / "postgres")
     server.start()
     try:
-        with EventLog.open(folder / "log") as log:
-            _fill(log, int(seconds * 15_000))
-        feed = LogReader(folder / "log")
-        store = PostgresProjectionStore(server.url)
-        runner = ProjectionRunner(feed, store)
-        store.position()
-        end = feed.durable_position()
-        started = time.perf_counter()
-        runner.catch_up(end)
-        store.close()  # which waits for the search index
-        elapsed = time.perf_counter() - started
-        feed.close()
+        with _keys(folder, sealed) as keys:
+            with EventLog.open(folder / "log") as log:
+                _fill(log, int(seconds * 15_000), keys)
+                if keys is not None:
+                    keys.save()
+            feed = LogReader(folder / "log")
+            store = PostgresProjectionStore(server.url)
+            opener = IN_CLEAR if keys is None else Opener(keys)
+            runner = ProjectionRunner(feed, store, batch_events=batch_events, opener=opener)
+            store.position()
+            end = feed.durable_position()
+            assert server.pid is not None
+            postgres = cpu_seconds([server.pid])["postgres"]
+            used, started = time.process_time(), time.perf_counter()
+            runner.catch_up(end)
+            used = time.process_time() - used
+            postgres = cpu_seconds([server.pid])["postgres"] - postgres
+            store.close()  # which waits for the search index
+            elapsed = time.perf_counter() - started
+            feed.close()
     finally:
         server.stop()
     return {
         "events_per_s": round(end / elapsed),
         "events": end,
         "seconds": round(elapsed, 2),
+        "cpu_us_per_event": round(used / end * 1e6, 1),
+        "postgres_cpu_us_per_event": round(postgres / end * 1e6, 1),
+        "sealed": sealed,
         "parked": runner.stats.parked,
         "batch_events": round(end / max(1, runner.stats.batches)),
         "fsync_policy": "views: synchronous_commit=off (they can be rebuilt); log: every commit",
@@ -125,9 +169,12 @@ def _measure(folder: Path, seconds: float) -> dict[str, object]:
 
 def main() -> None:
     """Measure and print."""
-    options = parser(__doc__ or "", 10.0).parse_args()
+    given = parser(__doc__ or "", 10.0)
+    given.add_argument("--sealed", action="store_true", help="personal fields are sealed")
+    given.add_argument("--batch-events", type=int, default=BATCH_EVENTS)
+    options = given.parse_args()
     with tempfile.TemporaryDirectory(prefix="kefu-bench-") as folder:
-        result = _measure(Path(folder), options.seconds)
+        result = _measure(Path(folder), options.seconds, options.sealed, options.batch_events)
     show("projection", result, as_json=options.json)
 
 
