@@ -54,7 +54,7 @@ test("every status has a text, an explanation and a line for the thread, and onl
 test("steps that were given up are named at the end", () => {
   assert.match(about(refund({ status: "completed", given_up: ["notice", "x"] }), t), /Tell the customer, x/);
   assert.equal(about(refund({ status: "completed" }), t), t("about-completed"));
-  assert.equal(stepName("inventory", t), "Authorise the return");
+  assert.equal(stepName("inventory", t), "Authorise return");
 });
 
 test("the thread says who asked, and what became of it, in order", () => {

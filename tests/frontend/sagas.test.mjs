@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { address, parse } from "../../interfaces/console/static/route.js";
-import { ACTIVE, STATUSES, actions, currentKey, grouped, isOver, isStill, mark, stateOf, tone } from "../../interfaces/console/static/saga-model.js";
+import { ACTIVE, GRAPH_WORDS, STATUSES, actions, currentKey, grouped, isOver, isStill, mark, stateOf, tone } from "../../interfaces/console/static/saga-model.js";
 import { age, span, until } from "../../interfaces/console/static/span.js";
 import texts from "../../interfaces/console/static/strings.js";
 
@@ -58,6 +58,7 @@ test("every word of the contract has a text", () => {
   for (const kind of ["compensatable", "pivot", "retriable", "best-effort"]) assert.ok(texts[`kind-${kind}`], kind);
   const reasons = ["outcome-unknown", "unavailable", "declined", "compensation-failed", "settlement-overdue", "reversed", "contradicted"];
   for (const reason of reasons) assert.ok(texts[`park-${reason}`], reason);
+  for (const key of Object.values(GRAPH_WORDS)) assert.ok(texts[key], key);
   for (const name of ["inventory", "payment", "posting", "notice", "failure_notice", "shipment"]) assert.ok(texts[`step-${name}`], name);
 });
 

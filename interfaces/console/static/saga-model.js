@@ -12,6 +12,20 @@ const TONES = {
   compensated: "quiet",
 };
 const MARKS = { todo: "○", running: "◐", done: "●", failed: "✕", undone: "↺", "given-up": "–", skipped: "⤼", parked: "‖" };
+// What stands in a drawn graph beside the steps' names, and the text for it.
+export const GRAPH_WORDS = {
+  done: "graph-done",
+  undone: "graph-undone",
+  "not undone": "graph-not-undone",
+  declined: "graph-declined",
+  "declined or too late": "graph-declined-late",
+  "unknown or too late": "graph-unknown-late",
+  "done or given up": "graph-done-given-up",
+  "a person decides": "graph-person",
+  parked: "saga-parked",
+  completed: "saga-completed",
+  compensated: "saga-compensated",
+};
 const FOR_AGENTS = new Set(["retry"]);
 
 export function tone(status) {

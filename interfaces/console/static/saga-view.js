@@ -120,7 +120,7 @@ export class SagaView extends HTMLElement {
     const { t } = this.context;
     const svg = this.#definition?.svg ? readGraph(this.#definition.svg) : null;
     if (!svg) return null;
-    markGraph(svg, saga);
+    markGraph(svg, saga, t);
     const label = saga.step ? t("graph-now", { step: stepName(saga.step, t) }) : t("graph");
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", label);
