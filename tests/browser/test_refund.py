@@ -1,6 +1,6 @@
 """A refund from the visitor's question to the auditor's timeline, in real Chromium.
 
-The system is real, and so are the payment provider and the ERP: `kefu sandbox`, a process of its own.
+The system is real; payment provider and ERP are `kefu sandbox`, a process of its own.
 """
 
 import itertools
@@ -130,7 +130,6 @@ def test_a_refund_from_the_visitors_question_to_the_auditors_timeline(
     expect(mei.get_by_test_id("refund-approve")).to_have_count(0)
     expect(mei.get_by_test_id("refund-reject")).to_be_visible()
     expect(mei.get_by_test_id("thread-line")).to_contain_text(f"39.00 CNY（订单 {order}）")
-    picture(mei, "refund-panel.png")
 
     enter(lei, shop.kefu, shop.staff("agent", "Lei"))
     lei.get_by_test_id("page-refunds").click()
@@ -231,7 +230,6 @@ def test_a_parked_process_offers_each_what_their_role_allows_and_goes_on(
     enter(admin, shop.kefu, shop.staff("admin", "老板"))
     admin.goto(f"{shop.kefu.url}/console#processes/{refund}")
     expect(admin.get_by_test_id("saga-parked").get_by_role("button")).to_have_text(["重试", "跳过"])
-    picture(admin, "parked.png")
     shop.sandbox.clear_faults()
     agent.get_by_test_id("saga-retry").click()
     agent.get_by_test_id("reason-input").fill("The ERP is repaired")

@@ -41,7 +41,9 @@ export class ProcessesPage extends SplitPage {
   }
 
   group(sagas) {
-    return grouped(sagas);
+    const groups = grouped(sagas);
+    const { value } = this.filter;
+    return value && groups.length ? [[`saga-${value}`, groups.flatMap(([, rows]) => rows)]] : groups;
   }
 
   // The list of those that are not over may grow at any time.

@@ -42,7 +42,9 @@ export class RefundsPage extends SplitPage {
   }
 
   group(refunds) {
-    return grouped(refunds);
+    const groups = grouped(refunds);
+    const { value } = this.filter;
+    return value && groups.length ? [[`refund-${value}`, groups.flatMap(([, rows]) => rows)]] : groups;
   }
 
   still(refunds) {

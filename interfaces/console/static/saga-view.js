@@ -100,7 +100,7 @@ export class SagaView extends HTMLElement {
     const rows = [
       ["step", saga.step && stepName(saga.step, t)],
       ["attempts", saga.attempts ? String(saga.attempts) : null],
-      ["key", currentKey(saga)],
+      ["key", saga.step && currentKey(saga)],
       ["next-timer", saga.next_timer_at ? `${until(saga.next_timer_at, lang)} · ${moment(saga.next_timer_at, lang)}` : over ? null : t("no-timer")],
       ["started", `${moment(saga.started_at, lang)}${over ? "" : ` · ${age(saga.started_at, lang)}`}`],
     ];

@@ -8,7 +8,7 @@ export default {
   "saga-active": ["未结束", "Not over"],
   "saga-first": ["需要处理", "Needs a person"],
   "saga-overdue": ["已超时", "Overdue"],
-  "saga-others": ["进行中与已结束", "The others"],
+  "saga-others": ["其他流程", "The others"],
   "saga-running": ["进行中", "Running"],
   "saga-settling": ["等待到账", "Settling"],
   "saga-unknown": ["结果未知", "Outcome unknown"],
