@@ -1,12 +1,16 @@
 // Beside the thread: the contact, priority and labels.
 import { h } from "/widget/static/dom.js";
 import { day } from "/widget/static/time.js";
+import { Privacy } from "./privacy.js";
+import { RefundPanel } from "./refund-panel.js";
 
 const PRIORITIES = ["low", "medium", "high", "urgent"];
 
 export class Details {
-  constructor({ state, t, lang }) {
+  constructor(context) {
+    const { state, t, lang } = context;
     Object.assign(this, { state, t, lang });
+    this.privacy = new Privacy(context);
     this.facts = h("dl", {});
     this.priority = h(
       "select",
@@ -27,6 +31,8 @@ export class Details {
       h("h3", {}, t("labels")),
       this.labels,
       this.form,
+      RefundPanel.of(context),
+      this.privacy.element,
     );
     state.addEventListener("change", () => this.show());
   }
@@ -48,6 +54,7 @@ export class Details {
     this.priority.disabled = !state.canWrite;
     this.form.hidden = !state.canWrite;
     if (document.activeElement !== this.priority) this.priority.value = row.priority ?? "";
+    this.privacy.show();
     this.labels.replaceChildren(...row.labels.map((label) => this.#label(label, row.labels)));
   }
 

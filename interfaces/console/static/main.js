@@ -1,10 +1,13 @@
 // The console: log in, then list, thread and details side by side.
 import { h } from "/widget/static/dom.js";
 import { detect, remember, translator } from "/widget/static/i18n.js";
+import { Definitions } from "./definitions.js";
 import { Details } from "./details.js";
 import { LifeView } from "./life.js";
 import { List } from "./list.js";
 import { showLogin } from "./login.js";
+import { Pages } from "./pages.js";
+import { RefundStore } from "./refund-store.js";
 import { installShortcuts, showShortcuts } from "./shortcuts.js";
 import { State } from "./state.js";
 import strings from "./strings.js";
@@ -14,7 +17,7 @@ import { ThreadView } from "./thread-view.js";
 const lang = detect();
 const t = translator(strings, lang);
 const state = new State();
-const context = { state, t, lang };
+const context = { state, t, lang, refunds: new RefundStore(state), definitions: new Definitions(state.api) };
 
 document.documentElement.lang = lang;
 applyTheme();
@@ -30,10 +33,12 @@ function showConsole() {
   const list = new List(context);
   const thread = new ThreadView(context);
   const details = new Details(context);
+  const pages = new Pages(context);
+  const main = h("main", {}, list.element, thread.element, details.element);
   const banner = h("div", { class: "banner", role: "status", "data-testid": "connection-state" });
   const toasts = h("div", { class: "toasts", role: "alert" });
   document.body.replaceChildren(
-    h("div", { class: "console" }, topBar(), banner, h("main", {}, list.element, thread.element, details.element)),
+    h("div", { class: "console" }, topBar(pages.element), banner, main),
     toasts,
   );
   state.addEventListener("change", ({ detail }) => {
@@ -47,6 +52,7 @@ function showConsole() {
   document.addEventListener("visibilitychange", () => state.open && state.markRead());
   installShortcuts(context, { list, thread, details });
   showState(banner);
+  pages.start(main);
   state.changed("inbox");
 }
 
@@ -68,11 +74,12 @@ function showState(banner) {
   banner.hidden = state.online === "online";
 }
 
-function topBar() {
+function topBar(pages) {
   return h(
     "header",
     { class: "top" },
     h("strong", { class: "brand" }, "kefu"),
+    pages,
     h("span", { class: "who" }, `${state.me.name} · ${state.me.role === "auditor" ? t("read-only") : state.me.email}`),
     button("shortcuts", () => showShortcuts(context), "?"),
     button("theme", toggleTheme, "◐"),

@@ -1,13 +1,15 @@
 // One-key shortcuts, off while somebody is writing.
 import { h } from "/widget/static/dom.js";
+import { requestRefund } from "./refund-dialog.js";
 
-const KEYS = [["/", "key-search"], ["j  k", "key-next"], ["r", "key-reply"], ["n", "key-note"], ["e", "key-resolve"], ["h", "key-history"], ["?", "key-help"]];
+const KEYS = [["/", "key-search"], ["j  k", "key-next"], ["r", "key-reply"], ["n", "key-note"], ["e", "key-resolve"], ["f", "key-refund"], ["h", "key-history"], ["?", "key-help"]];
 
 export function installShortcuts(context, { list, thread }) {
   const { state } = context;
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, textarea, select, dialog") || document.querySelector("kefu-life")) return;
+    if (document.querySelector(".page") && event.key !== "?") return;
     const actions = {
       "/": () => list.search.focus(),
       j: () => list.step(1),
@@ -15,6 +17,7 @@ export function installShortcuts(context, { list, thread }) {
       r: () => state.open && thread.composer.focus(false),
       n: () => state.open && thread.composer.focus(true),
       e: () => state.open && state.canWrite && toggle(state),
+      f: () => requestRefund(context),
       h: () => state.lookBack(),
       "?": () => showShortcuts(context),
     };

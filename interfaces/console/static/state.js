@@ -127,6 +127,13 @@ export class State extends EventTarget {
     this.markRead();
   }
 
+  // A person was erased: read the conversation anew, without what is no more.
+  async forget(id) {
+    this.threads.delete(id);
+    this.inbox.put(await this.api.get(`/conversations/${id}`));
+    await Promise.all([this.reload(), this.show(id)]);
+  }
+
   async loadOlder() {
     const id = this.open;
     const before = this.thread().firstSeq;
@@ -238,6 +245,8 @@ export class State extends EventTarget {
         return this.changed("thread");
       case "typing":
         return this.#othersType(frame);
+      case "refund":
+        return this.dispatchEvent(new CustomEvent("refund", { detail: frame }));
       case "error":
         return this.#refused(frame);
     }

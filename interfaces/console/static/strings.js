@@ -1,4 +1,9 @@
 // What the console says: [Chinese, English].
+import privacy from "./strings-privacy.js";
+import problems from "./strings-problems.js";
+import refunds from "./strings-refunds.js";
+import sagas from "./strings-sagas.js";
+
 export default {
   login: ["登录", "Log in"],
   email: ["邮箱", "Email"],
@@ -119,4 +124,8 @@ export default {
   before: ["{time} 之前", "before {time}"],
   after: ["{time} 之后", "after {time}"],
   "key-help": ["显示快捷键", "Show shortcuts"],
+  ...privacy,
+  ...problems,
+  ...refunds,
+  ...sagas,
 };

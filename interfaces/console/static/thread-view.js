@@ -2,14 +2,15 @@
 import { h } from "/widget/static/dom.js";
 import { clock, day, dayKey } from "/widget/static/time.js";
 import { Composer } from "./composer.js";
+import { threadLines } from "./refund-model.js";
 import { Toolbar } from "./toolbar.js";
 
 export class ThreadView {
   #shown = null;
 
   constructor(context) {
-    const { state, t, lang } = context;
-    Object.assign(this, { state, t, lang });
+    const { state, t, lang, refunds } = context;
+    Object.assign(this, { state, t, lang, refunds });
     this.toolbar = new Toolbar(context);
     this.composer = new Composer(context);
     this.list = h("div", { class: "messages", role: "log", "aria-live": "polite", tabindex: "0", "data-testid": "thread" });
@@ -51,14 +52,34 @@ export class ThreadView {
       yield h("button", { type: "button", class: "more", "data-testid": "load-older", onclick: () => this.#older() }, t("older"));
     }
     let today = "";
-    for (const message of thread.messages) {
-      if (dayKey(message.created_at) !== today) {
-        today = dayKey(message.created_at);
-        yield h("div", { class: "day" }, day(message.created_at, lang));
+    for (const [at, make] of this.#inOrder(thread.messages)) {
+      if (dayKey(at) !== today) {
+        today = dayKey(at);
+        yield h("div", { class: "day" }, day(at, lang));
       }
-      yield this.#message(message);
+      yield make();
     }
     for (const entry of thread.pending) yield this.#pending(entry);
+  }
+
+  // Messages in their order, and between them what became of refunds; not before the first one that
+  // is loaded.
+  *#inOrder(messages) {
+    const { state, t } = this;
+    const from = state.older.get(state.open) ? (messages[0]?.created_at ?? "") : "";
+    const lines = threadLines(this.refunds.refunds, t).filter((line) => line.at >= from);
+    for (const message of messages) {
+      while (lines.length && lines[0].at < message.created_at) {
+        const line = lines.shift();
+        yield [line.at, () => this.#line(line)];
+      }
+      yield [message.created_at, () => this.#message(message)];
+    }
+    for (const line of lines) yield [line.at, () => this.#line(line)];
+  }
+
+  #line({ at, text }) {
+    return h("p", { class: "quiet-line", "data-testid": "thread-line" }, text, " ", h("time", { datetime: at }, clock(at, this.lang)));
   }
 
   #message(message) {

@@ -1,8 +1,10 @@
 // Above the thread: who it is, and what to do with the conversation.
 import { h } from "/widget/static/dom.js";
+import { requestRefund } from "./refund-dialog.js";
 
 export class Toolbar {
-  constructor({ state, t }) {
+  constructor(context) {
+    const { state, t } = context;
     Object.assign(this, { state, t });
     this.title = h("h2", {});
     this.assign = h("select", {
@@ -19,7 +21,9 @@ export class Toolbar {
     this.resolve = this.#button("resolve", () => state.act("toggle_status", { status: "resolved" }));
     this.reopen = this.#button("reopen", () => state.act("toggle_status", { status: "open" }));
     const back = h("button", { type: "button", class: "quiet back", "aria-label": t("back"), onclick: () => this.#back() }, "‹");
-    this.actions = h("div", { class: "actions" }, this.assign, this.snooze, this.until, this.resolve, this.reopen);
+    // Where there is no room for what stands beside the thread.
+    const refund = h("button", { type: "button", class: "narrow", onclick: () => requestRefund(context) }, t("refund"));
+    this.actions = h("div", { class: "actions" }, refund, this.assign, this.snooze, this.until, this.resolve, this.reopen);
     this.history = this.#button("history", () => state.lookBack());
     this.element = h("header", { class: "toolbar" }, back, this.title, this.history, this.actions);
   }

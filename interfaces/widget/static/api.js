@@ -15,12 +15,12 @@ export class Api {
     this.onUnauthorized = () => {};
   }
 
-  get(path) {
-    return this.request("GET", path);
+  get(path, headers = {}) {
+    return this.request("GET", path, undefined, headers);
   }
 
-  post(path, body = {}) {
-    return this.request("POST", path, body);
+  post(path, body = {}, headers = {}) {
+    return this.request("POST", path, body, headers);
   }
 
   // What is no JSON, such as a receipt, as text.
@@ -31,8 +31,8 @@ export class Api {
     throw new Problem(answer.status, await answer.json().catch(() => ({})));
   }
 
-  async request(method, path, body) {
-    const headers = {};
+  async request(method, path, body, more = {}) {
+    const headers = { ...more };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const answer = await fetch(`${this.origin}/api/v1${path}`, {

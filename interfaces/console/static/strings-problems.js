@@ -1,0 +1,21 @@
+// What to do when the API refuses: [Chinese, English] for each known code.
+export default {
+  "problem-order-not-found": ["没有这个订单。请核对订单号，或先从商店系统登记订单。", "There is no such order. Check the reference, or register the order from the shop first."],
+  "problem-order-balance-exceeded": ["订单的可退余额不足。请减少金额。", "The order has too little left to refund. Ask for less."],
+  "problem-order-cancelled": ["订单已取消或正在取消，不能退款。", "The order is cancelled, or is being cancelled: nothing can be refunded."],
+  "problem-refund-not-found": ["没有这笔退款。", "There is no such refund."],
+  "problem-refund-decided": ["这笔退款已有人决定。", "Somebody has decided this refund already."],
+  "problem-refund-limit-reached": ["超出您今天的审批额度。请同事或管理员批准。", "This is above what you may approve today. Ask a colleague or an administrator."],
+  "problem-second-person-needed": ["四眼原则：申请人不能自己批准。请另一位同事批准。", "Four eyes: whoever asked for it can't approve it. Ask a colleague to approve."],
+  "problem-saga-not-parked": ["流程已自行继续或已结束，无需操作。", "The process goes on by itself, or is over: nothing to do."],
+  "problem-saga-action-refused": ["现在不允许这个操作，否则可能重复付款。", "This is not allowed now: it could pay twice, or undo what may have happened."],
+  "problem-contact-erased": ["客户的个人数据已删除。", "The contact's personal data was erased."],
+  "problem-legal-hold": ["该客户的会话处于法律保全中。请先解除保全。", "A conversation of this person is under legal hold. Lift the hold first."],
+  "problem-forbidden": ["您的角色不允许这个操作。", "Your role does not allow this."],
+  "problem-invalid-input": ["请检查填写的内容。", "Please check what you have filled in."],
+  "problem-idempotency-key-reused": ["请关闭后重新填写。", "Close this and fill it in anew."],
+  "problem-busy": ["系统繁忙，请稍后再试。", "The system is busy. Try again in a moment."],
+  "problem-unavailable": ["系统的一部分暂时不可用，请稍后再试。", "A part of the system is down. Try again in a moment."],
+  "problem-http-error": ["请求失败，请重试。", "The request failed. Try again."],
+  "problem-network": ["连接失败，请检查网络后重试。不会重复提交。", "No connection. Check the network and try again: nothing is sent twice."],
+};
