@@ -40,7 +40,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _load_structlog() -> None:
-    """Without rich, which it takes along for tracebacks that no role prints: 0.1 s of each start."""
+    """Without rich, which it takes along for tracebacks that no role prints, and 0.1 s."""
     sys.modules["rich"] = None  # type: ignore[assignment]  # import system: "not found"
     import structlog  # noqa: F401
 
