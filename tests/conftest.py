@@ -47,16 +47,26 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedd
     server.stop()
 
 
+def _database(server: EmbeddedPostgres) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield conninfo.make_conninfo(server.url, dbname=name)
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        query = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+        connection.execute(query)
+
+
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """An empty database."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield conninfo.make_conninfo(postgres_server.url, dbname=name)
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        query = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-        connection.execute(query)
+    yield from _database(postgres_server)
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """One for all tests of a module, empty at first."""
+    yield from _database(postgres_server)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ from typing import Any
 
 PASSWORD = "correct horse battery"
 ADMIN = "admin@localhost"
-PATIENCE_S = 60.0
+READY_S = 180.0
+PATIENCE_S = 120.0
 """Every condition is given so long: that costs nothing, but on a machine that is too busy."""
 STOP_S = 30.0
 
@@ -122,7 +123,7 @@ class Kefu:
                 raise AssertionError(f"kefu ended: {self.output()}")
             return self.get("/readyz")[0] == 200
 
-        wait_until(ready, PATIENCE_S, "kefu ready")
+        wait_until(ready, READY_S, "kefu ready")
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -10,7 +10,6 @@ from interfaces import shapes
 from interfaces.bootstrap import log_operations
 from interfaces.cli.options import AsJson, DataDir, settings_for
 from interfaces.cli.output import err, fail, out, print_json, progress_bar
-from interfaces.workers import supervisor
 
 
 def backup(
@@ -42,6 +41,8 @@ def restore(
 ) -> None:
     """Make the log of a data directory from a backup, checked; the views are built anew."""
     settings = settings_for(data_dir)
+    from interfaces.workers import supervisor
+
     lock, _ = supervisor.claim(settings.run_dir)
     try:
         with progress_bar("restore", quiet=as_json) as progress:

@@ -36,6 +36,12 @@ class Remote(Kefu):
                 stderr=output,
             )
 
+    def ensure(self) -> None:
+        """Ready, also where a test killed it."""
+        if self.process is None or self.process.poll() is not None:
+            self.begin()
+        self.wait_ready()
+
     def kill_and_begin(self) -> None:
         """SIGKILL, and start it again."""
         self.kill()
@@ -50,6 +56,12 @@ class Machines:
     """With the log, and a gateway of its own."""
     roles: Roles
     remote: Remote
+
+    def ensure(self) -> None:
+        """All is connected, also where a test killed the remote gateway."""
+        self.remote.ensure()
+        wait_until(lambda: self.metric("kefu_link_connected") == 1, 30, "linked")
+        wait_until(lambda: self.metric("kefu_live_bus_connected") == 3, 30, "the bus is connected")
 
     def metric(self, name: str) -> float | None:
         """Of the remote gateway, as the machine of the log shows it."""
@@ -82,13 +94,8 @@ def two_machines(
         }
         remote = Remote(directory / "remote", environment={**common, **dialing}, home=home)
         machines = Machines(home, roles, remote)
-        remote.begin()
         try:
-            remote.wait_ready()
-            wait_until(lambda: machines.metric("kefu_link_connected") == 1, 30, "linked")
-            wait_until(
-                lambda: machines.metric("kefu_live_bus_connected") == 3, 30, "the bus is connected"
-            )
+            machines.ensure()
             yield machines
         finally:
             if remote.process is not None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from psycopg import conninfo
 
-from tests.serving import Kefu, wait_until
+from tests.serving import READY_S, Kefu, wait_until
 
 _STOP_S = 30.0
 
@@ -30,7 +30,7 @@ class Roles:
         """All roles, in the order in which they need each other."""
         for role in self._order:
             self._start(role)
-        wait_until(self._ready, 60, "kefu ready")
+        wait_until(self._ready, READY_S, "kefu ready")
 
     def kill(self, role: str) -> None:
         """SIGKILL, and start it again as soon as it is dead."""

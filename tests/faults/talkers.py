@@ -17,7 +17,7 @@ from tests.serving import Kefu, wait_until
 _PAUSE_S = 0.1
 """Between two messages of one client, so that there is not more to check than was lost."""
 _RETRY_S = 0.25
-_RECOVERY_S = 60.0
+_RECOVERY_S = 120.0
 _SETTLE_S = 120.0
 _TRY_AGAIN = frozenset({"unavailable", "busy", "store-read-only", "index-rebuilding"})
 

@@ -67,7 +67,7 @@ def nursery(data: Path) -> Iterator[Nursery]:
     made.close()
 
 
-@pytest.mark.timeout(120 + KILLS)
+@pytest.mark.timeout(900 + KILLS)
 def test_no_kill_makes_two_trees_of_one(data: Path, nursery: Nursery) -> None:
     chance = random.Random(KILLS)
     files = AuditFiles.under(data)

@@ -17,7 +17,6 @@ _PAUSE_S = 0.5
 pytestmark = pytest.mark.faults
 
 
-@pytest.mark.timeout(300)
 async def test_no_acknowledged_message_suffers_from_deaths_of_core_and_gateway(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -27,13 +27,21 @@ CONNECTIONS = 40
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def machines(tmp_path: Path, database_url: str, cluster: ValkeyCluster) -> Iterator[Machines]:
-    with two_machines(tmp_path, database_url, cluster) as found:
+@pytest.fixture(scope="module")
+def lasting(
+    tmp_path_factory: pytest.TempPathFactory, shared_database_url: str, cluster: ValkeyCluster
+) -> Iterator[Machines]:
+    with two_machines(tmp_path_factory.mktemp("two"), shared_database_url, cluster) as found:
         yield found
 
 
-@pytest.mark.timeout(240)
+@pytest.fixture
+def machines(lasting: Machines) -> Machines:
+    """The same for all tests, each of which leaves all but the remote gateway whole."""
+    lasting.ensure()
+    return lasting
+
+
 def test_visitor_and_agent_on_two_machines_see_all_of_each_other(machines: Machines) -> None:
     home, remote = machines.home, machines.remote
     assert not (remote.data_dir / "log").exists()
@@ -83,7 +91,6 @@ def test_visitor_and_agent_on_two_machines_see_all_of_each_other(machines: Machi
     assert machines.metric("kefu_gateway_relayed_total") is not None
 
 
-@pytest.mark.timeout(300)
 async def test_nothing_is_lost_or_doubled_when_link_and_remote_gateway_are_killed(
     tmp_path: Path, database_url: str, cluster: ValkeyCluster
 ) -> None:
@@ -110,7 +117,6 @@ async def test_nothing_is_lost_or_doubled_when_link_and_remote_gateway_are_kille
         assert acknowledged(talkers) > 2 * KILLS * CONNECTIONS
 
 
-@pytest.mark.timeout(240)
 def test_a_listener_hears_what_was_said_while_the_link_was_dead_and_keeps_its_connection(
     machines: Machines,
 ) -> None:
@@ -133,7 +139,6 @@ def test_a_listener_hears_what_was_said_while_the_link_was_dead_and_keeps_its_co
         assert heard == list(range(1, 31))
 
 
-@pytest.mark.timeout(240)
 def test_the_visitors_of_a_killed_remote_gateway_are_gone_soon(machines: Machines) -> None:
     session: dict[str, Any] = machines.remote.visitor()
     _, token = machines.home.agent()
@@ -145,7 +150,6 @@ def test_the_visitors_of_a_killed_remote_gateway_are_gone_soon(machines: Machine
     assert machines.home.get("/readyz")[0] == 200
 
 
-@pytest.mark.timeout(240)
 def test_a_log_that_was_put_back_ends_the_remote_gateway_for_a_new_start(
     machines: Machines, tmp_path: Path
 ) -> None:
@@ -175,7 +179,6 @@ def test_a_log_that_was_put_back_ends_the_remote_gateway_for_a_new_start(
     wait_until(lambda: remote.get("/healthz")[0] == 200, 30, "the new one serves")
 
 
-@pytest.mark.timeout(240)
 def test_kefu_serve_runs_the_link_here_and_gateways_alone_there(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -4,7 +4,6 @@ import dataclasses
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +16,15 @@ from tests.valkey_cluster import cluster as cluster
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture(params=["one machine", "a cluster"])
-def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kefu]:
+@pytest.fixture(scope="module", params=["one machine", "a cluster"])
+def system(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kefu]:
     environment = {}
     if request.param == "a cluster":
         cluster: ValkeyCluster = request.getfixturevalue("cluster")
         environment["KEFU_CLUSTER_URL"] = cluster.url
-    with running(tmp_path / "data", **environment) as found:
+    with running(tmp_path_factory.mktemp("apart") / "data", **environment) as found:
         yield found
 
 

@@ -14,10 +14,17 @@ from tests.serving import Kefu, running, wait_until
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[Kefu]:
-    with running(tmp_path / "data") as kefu:
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kefu]:
+    with running(tmp_path_factory.mktemp("outages") / "data") as kefu:
         yield kefu
+
+
+@pytest.fixture
+def system(lasting: Kefu) -> Kefu:
+    """One for all tests, each of which leaves it whole."""
+    lasting.wait_ready()
+    return lasting
 
 
 def postgres_pid(kefu: Kefu) -> int:
@@ -83,38 +90,37 @@ def test_a_killed_postgres_is_started_again_and_the_views_catch_up(system: Kefu)
     assert postgres_pid(system) != before
 
 
-def test_a_disk_that_takes_no_more_acknowledges_nothing_and_stays_readable(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_more_acknowledges_nothing_and_stays_readable(system: Kefu) -> None:
     """The core's files may not grow: what a full disk does, without one."""
-    with running(tmp_path / "data") as kefu:
-        session = kefu.visitor()
-        path = f"/api/v1/conversations/{session['conversation_id']}/messages"
-        kept = kefu.post(path, {"content": "kept"}, session["token"])
-        limit = max(p.stat().st_size for p in (kefu.data_dir / "log").glob("*.open"))
-        core = kefu.roles["core"]
-        resource.prlimit(core, resource.RLIMIT_FSIZE, (limit, limit))
-        # As many bytes as a message can have, to get there soon.
-        big = json.dumps({"content": "满" * 16_000}, ensure_ascii=False).encode()
-        statuses = set()
-        codes = set()
-        acknowledged = 1
-        for _ in range(2_000):
-            status, body, _ = kefu.request("POST", path, big, session["token"])
-            statuses.add(status)
-            if status == 201:
-                acknowledged += 1
-                assert body["seq"] == acknowledged
-                continue
-            codes.add(body["code"])
-            break
-        assert statuses <= {201, 503}
-        assert codes == {"store-read-only"}
-        assert "File too large" in body["detail"]
-        status, body = kefu.get(
-            path, session["token"], headers={"Kefu-Min-Position": str(kept["position"])}
-        )
-        assert (status, body["data"][0]["content"]) == (200, "kept")
-        _, metrics = kefu.get("/metrics")
-        assert "kefu_log_read_only 1.0" in metrics
-        kefu.stop()
-        kefu.start()
-        assert kefu.post(path, {"content": "after"}, session["token"])["seq"] == acknowledged + 1
+    session = system.visitor()
+    path = f"/api/v1/conversations/{session['conversation_id']}/messages"
+    kept = system.post(path, {"content": "kept"}, session["token"])
+    limit = max(p.stat().st_size for p in (system.data_dir / "log").glob("*.open"))
+    core = system.roles["core"]
+    resource.prlimit(core, resource.RLIMIT_FSIZE, (limit, limit))
+    # As many bytes as a message can have, to get there soon.
+    big = json.dumps({"content": "满" * 16_000}, ensure_ascii=False).encode()
+    statuses = set()
+    codes = set()
+    acknowledged = 1
+    for _ in range(2_000):
+        status, body, _ = system.request("POST", path, big, session["token"])
+        statuses.add(status)
+        if status == 201:
+            acknowledged += 1
+            assert body["seq"] == acknowledged
+            continue
+        codes.add(body["code"])
+        break
+    assert statuses <= {201, 503}
+    assert codes == {"store-read-only"}
+    assert "File too large" in body["detail"]
+    status, body = system.get(
+        path, session["token"], headers={"Kefu-Min-Position": str(kept["position"])}
+    )
+    assert (status, body["data"][0]["content"]) == (200, "kept")
+    _, metrics = system.get("/metrics")
+    assert "kefu_log_read_only 1.0" in metrics
+    system.stop()
+    system.start()
+    assert system.post(path, {"content": "after"}, session["token"])["seq"] == acknowledged + 1

@@ -20,7 +20,7 @@ CLIENTS = VISITORS * TABS
 ADMISSIONS_PER_S = 500
 BURST_S = 5
 """So many seconds' admissions are let in at once (docs/howto/settings.md)."""
-_SETTLE_S = 120.0
+_SETTLE_S = 300.0
 
 pytestmark = pytest.mark.faults
 
@@ -51,7 +51,6 @@ def roles(tmp_path: Path, database_url: str, many_files: None) -> Iterator[tuple
         yield found
 
 
-@pytest.mark.timeout(400)
 async def test_a_reconnect_storm_settles_with_nothing_lost(roles: tuple[Kefu, Roles]) -> None:
     kefu, processes = roles
     sessions = [await asyncio.to_thread(kefu.visitor) for _ in range(VISITORS)]

@@ -13,10 +13,17 @@ from tests.serving import Kefu, children_of, running, stop_postgres, wait_until
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def system(tmp_path: Path) -> Iterator[Kefu]:
-    with running(tmp_path / "data") as kefu:
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kefu]:
+    with running(tmp_path_factory.mktemp("supervision") / "data") as kefu:
         yield kefu
+
+
+@pytest.fixture
+def system(lasting: Kefu) -> Kefu:
+    """One for all tests, each of which leaves it whole."""
+    lasting.wait_ready()
+    return lasting
 
 
 def alive(pid: int) -> bool:

