@@ -6,7 +6,7 @@ from typing import Final
 
 from infrastructure.transparency import tree
 from infrastructure.transparency.errors import AuditContradiction, MissingTile
-from infrastructure.transparency.event_entries import EventEntries
+from infrastructure.transparency.event_leaves import EventLeaves
 from infrastructure.transparency.files import AuditFiles, last_signed, persist
 from infrastructure.transparency.opening import open_tree
 from infrastructure.transparency.signed_note import Checkpoint, Signer
@@ -42,7 +42,7 @@ class TreeBuilder:
         self.stats = AuditStats()
         self._files = files
         self._signer = signer
-        self._log = EventEntries(files.log)
+        self._log = EventLeaves(files.log)
         self._writer: TileWriter | None = None
         self._last: tuple[Checkpoint, bytes] | None = None
 
@@ -80,11 +80,11 @@ class TreeBuilder:
         """
         writer, stats = self._opened(), self.stats
         began = time.perf_counter()
-        entries = self._log.read(writer.edge.size, BATCH)
-        if entries:
-            writer.extend(entries)
+        found = self._log.read(writer.edge.size, BATCH)
+        if found.leaves:
+            writer.extend(found)
         stats.size = writer.edge.size
-        stats.leaves += len(entries)
+        stats.leaves += len(found.leaves)
         stats.lag_events = self._log.durable_position() - stats.size
         stats.seconds += time.perf_counter() - began
         return stats.lag_events > 0

@@ -7,6 +7,7 @@ a payload's personal fields is destroyed.
 import struct
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import chain
 from typing import Final, NamedTuple
 
 from application.ports.event_store import RecordedEvent
@@ -14,11 +15,10 @@ from infrastructure.eventlog import format
 from infrastructure.eventlog.format import FrameHeader, InvalidBytes, unpack_record_header
 
 LEAF_VERSION: Final = 1
-_ENTRY: Final = struct.Struct(">HBQQ")
-_LENGTH_BYTES: Final = 2
-_NAMES_AT: Final = _ENTRY.size - _LENGTH_BYTES + format.RECORD_HEADER_BYTES
-_FIXED_BYTES: Final = _ENTRY.size - _LENGTH_BYTES + 64
-"""Of a leaf, without the record's header and its two names."""
+_HEAD: Final = struct.Struct(">BQQ")
+_LENGTH: Final = struct.Struct(">H")
+_NAMES_AT: Final = _HEAD.size + format.RECORD_HEADER_BYTES
+_BYTES: Final = [bytes((value,)) for value in range(256)]
 _LENGTHS: Final = struct.Struct("<I4xHHI")
 """Of a record's header, without the version."""
 
@@ -36,6 +36,15 @@ class Leaf(NamedTuple):
     metadata_sha256: bytes
     payload_bytes: int
     payload_sha256: bytes
+
+
+class Leaves(NamedTuple):
+    """Leaves of events that follow each other."""
+
+    leaves: list[bytes]
+    """Canonical bytes."""
+    hashes: list[bytes]
+    """Of each leaf (RFC 9162 section 2.1.1)."""
 
 
 def leaf_of(event: RecordedEvent) -> Leaf:
@@ -56,8 +65,7 @@ def leaf_of(event: RecordedEvent) -> Leaf:
 def encode(leaf: Leaf) -> bytes:
     """A leaf's canonical bytes, over which it is hashed."""
     stream, type = leaf.stream.encode(), leaf.type.encode()
-    length = _FIXED_BYTES + format.RECORD_HEADER_BYTES + len(stream) + len(type)
-    head = _ENTRY.pack(length, LEAF_VERSION, leaf.recorded_us, leaf.position)[_LENGTH_BYTES:]
+    head = _HEAD.pack(LEAF_VERSION, leaf.recorded_us, leaf.position)
     record = format.pack_record_header(
         leaf.payload_bytes, leaf.version, len(stream), len(type), leaf.metadata_bytes
     )
@@ -71,8 +79,8 @@ def decode(data: bytes) -> Leaf:
         ValueError: they are none.
     """
     try:
-        _, known, recorded_us, position = _ENTRY.unpack_from(b"\x00\x00" + data)
-        header = unpack_record_header(data, _NAMES_AT - format.RECORD_HEADER_BYTES)
+        known, recorded_us, position = _HEAD.unpack_from(data)
+        header = unpack_record_header(data, _HEAD.size)
     except struct.error as error:
         raise ValueError("a leaf that is cut short") from error
     payload, version, stream, type, metadata = header
@@ -94,11 +102,12 @@ def decode(data: bytes) -> Leaf:
     )
 
 
-def frame_entries(data: bytes, offset: int, header: FrameHeader) -> list[bytes]:
-    """Entries (a leaf behind its length, as they stand in entry bundles) of a frame's events.
+def frame_leaves(data: bytes, offset: int, header: FrameHeader) -> Leaves:
+    """Leaves of a frame's events.
 
-    The builder's hottest loop: a record's header and names are taken from the frame as they are,
-    and metadata, which the events of a command share, is hashed once.
+    The builder's hottest loop, whose time is three hashes out of four: a record's header and names
+    are taken from the frame as they are, metadata, which the events of a command share, is hashed
+    once, and a leaf is hashed while it is in the processor's cache.
 
     Args:
         data: Holds the frame.
@@ -108,45 +117,47 @@ def frame_entries(data: bytes, offset: int, header: FrameHeader) -> list[bytes]:
     Raises:
         InvalidBytes: the records do not fill the frame.
     """
-    unpack, pack, digest = _LENGTHS.unpack_from, _ENTRY.pack, sha256
-    entries: list[bytes] = []
-    append, time = entries.append, header.timestamp_us
-    at = offset + format.FRAME_HEADER_BYTES
-    record, fixed = format.RECORD_HEADER_BYTES, _FIXED_BYTES
-    known, hashed = b"", digest().digest()
-    first = position = header.base_position
+    # Copies of a state are cheaper than new ones: OpenSSL looks for nothing.
+    unpack, empty, prefixed = _LENGTHS.unpack_from, sha256().copy, sha256(b"\x00").copy
+    found, hashes, join = list[bytes](), list[bytes](), b"".join
+    add, add_hash = found.append, hashes.append
+    at, record = offset + format.FRAME_HEADER_BYTES, format.RECORD_HEADER_BYTES
+    known, hashed = b"", empty().digest()
+    position, end = header.base_position, header.base_position + header.events
     try:
-        for position in range(first, first + header.events):
-            payload, stream, type, metadata = unpack(data, at)
-            length = record + stream + type
-            end = at + length
-            payload_at = end + metadata
-            raw = data[end:payload_at]
-            if raw != known:
-                known, hashed = raw, digest(raw).digest()
-            append(
-                pack(fixed + length, LEAF_VERSION, time, position)
-                + data[at:end]
-                + hashed
-                + digest(data[payload_at : payload_at + payload]).digest()
-            )
-            at = payload_at + payload
+        while position < end:
+            # Of up to 256 positions all bytes but the last are the same.
+            begin = _HEAD.pack(LEAF_VERSION, header.timestamp_us, position)[:-1]
+            for last in _BYTES[position & 255 : (position & 255) + end - position]:
+                payload, stream, type, metadata = unpack(data, at)
+                names_end = at + record + stream + type
+                payload_at = names_end + metadata
+                raw = data[names_end:payload_at]
+                if raw != known:
+                    state = empty()
+                    state.update(raw)
+                    known, hashed = raw, state.digest()
+                state = empty()
+                state.update(data[payload_at : payload_at + payload])
+                leaf = join((begin, last, data[at:names_end], hashed, state.digest()))
+                at = payload_at + payload
+                add(leaf)
+                state = prefixed()
+                state.update(leaf)
+                add_hash(state.digest())
+            position = header.base_position + len(found)
     except struct.error as error:
+        position = header.base_position + len(found)
         raise InvalidBytes(f"no record at position {position}: {error}") from error
     if at != offset + header.length - 4:
         raise InvalidBytes("records do not fill their frame")
-    return entries
+    return Leaves(found, hashes)
 
 
-def entry_hashes(entries: Sequence[bytes]) -> list[bytes]:
-    """Leaf hashes (RFC 9162 section 2.1.1) of entries."""
-    prefixed, hashes = sha256(b"\x00").copy, list[bytes]()
-    append = hashes.append
-    for entry in entries:
-        state = prefixed()
-        state.update(entry[_LENGTH_BYTES:])
-        append(state.digest())
-    return hashes
+def bundle(leaves: Sequence[bytes]) -> bytes:
+    """An entry bundle (c2sp.org/tlog-tiles, "Log entries"): each leaf behind its length."""
+    lengths = map(_LENGTH.pack, map(len, leaves))
+    return b"".join(chain.from_iterable(zip(lengths, leaves, strict=True)))
 
 
 def split_bundle(bundle: bytes) -> list[bytes]:
@@ -157,9 +168,9 @@ def split_bundle(bundle: bytes) -> list[bytes]:
     """
     found, at = [], 0
     while at < len(bundle):
-        end = at + _LENGTH_BYTES + int.from_bytes(bundle[at : at + _LENGTH_BYTES], "big")
+        end = at + _LENGTH.size + int.from_bytes(bundle[at : at + _LENGTH.size], "big")
         if end > len(bundle):
             raise ValueError("an entry bundle that is cut short")
-        found.append(bundle[at + _LENGTH_BYTES : end])
+        found.append(bundle[at + _LENGTH.size : end])
         at = end
     return found

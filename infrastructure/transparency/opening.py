@@ -5,10 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from infrastructure.transparency import leaves
 from infrastructure.transparency.edge import Edge
 from infrastructure.transparency.errors import AuditContradiction, MissingTile
-from infrastructure.transparency.event_entries import EventEntries
+from infrastructure.transparency.event_leaves import EventLeaves
 from infrastructure.transparency.files import CHECKPOINT
 from infrastructure.transparency.signed_note import Checkpoint
 from infrastructure.transparency.tile_writer import TileWriter
@@ -19,7 +18,7 @@ _BATCH: Final = 16_384
 
 def open_tree(
     directory: Path,
-    log: EventEntries,
+    log: EventLeaves,
     last: tuple[Checkpoint, bytes] | None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> TileWriter | None:
@@ -70,7 +69,7 @@ def open_tree(
     return _go_on(directory, log, checkpoint)
 
 
-def _go_on(directory: Path, log: EventEntries, checkpoint: Checkpoint) -> TileWriter | None:
+def _go_on(directory: Path, log: EventLeaves, checkpoint: Checkpoint) -> TileWriter | None:
     """A writer over tiles that are there; None: they are not, or not those of the checkpoint.
 
     Raises:
@@ -90,8 +89,8 @@ def _go_on(directory: Path, log: EventEntries, checkpoint: Checkpoint) -> TileWr
         return None
     # Another log in the place of ours shows here, before anything is added to the tree.
     first = number * WIDTH
-    entries = log.read(first, len(written))
-    for at, found in enumerate(leaves.entry_hashes(entries)):
+    entries, hashes = log.read(first, len(written))
+    for at, found in enumerate(hashes):
         if found != known[32 * at : 32 * at + 32]:
             raise AuditContradiction(
                 first + at + 1, "the log holds another event than the one in the signed tree"
@@ -100,7 +99,7 @@ def _go_on(directory: Path, log: EventEntries, checkpoint: Checkpoint) -> TileWr
 
 
 def _build(
-    directory: Path, log: EventEntries, size: int, stopping: Callable[[], bool]
+    directory: Path, log: EventLeaves, size: int, stopping: Callable[[], bool]
 ) -> TileWriter | None:
     directory.mkdir(mode=0o700, parents=True)
     writer = TileWriter(directory, Edge(), [])

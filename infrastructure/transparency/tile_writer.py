@@ -14,7 +14,7 @@ from typing import Final
 
 from infrastructure.eventlog.disk import sync_directory
 from infrastructure.transparency.edge import Edge
-from infrastructure.transparency.leaves import entry_hashes
+from infrastructure.transparency.leaves import Leaves, bundle
 from infrastructure.transparency.tiles import ENTRIES, LEVEL_BITS, WIDTH, tile_path
 
 _FEW: Final = 64
@@ -24,16 +24,16 @@ _FEW: Final = 64
 class TileWriter:
     """Appends to the tree in a directory."""
 
-    def __init__(self, directory: Path, edge: Edge, entries: list[bytes]) -> None:
+    def __init__(self, directory: Path, edge: Edge, leaves: list[bytes]) -> None:
         """
         Args:
             directory: Where `tile/` is.
             edge: Of the tree that is there.
-            entries: Of its last, partial entry bundle.
+            leaves: Of its last, partial entry bundle.
         """
         self.edge = edge
         self._root = str(directory)
-        self._entries = entries
+        self._leaves = leaves
         self._directories: set[str] = set()
         self._unflushed: set[str] = set()
         self._many = False
@@ -42,20 +42,20 @@ class TileWriter:
         self._replaced: list[str] = []
         """Full tiles that may have partial ones."""
 
-    def extend(self, entries: list[bytes]) -> None:
-        """Append entries; full tiles and bundles are written.
+    def extend(self, found: Leaves) -> None:
+        """Append leaves; full tiles and bundles are written.
 
         Raises:
             OSError: what is on disk is not known; begin again from the last checkpoint.
         """
         number = self.edge.size // WIDTH
-        self.edge.extend(entry_hashes(entries), self._write_full)
-        pending = self._entries
-        pending += entries
+        self.edge.extend(found.hashes, self._write_full)
+        pending = self._leaves
+        pending += found.leaves
         end = len(pending) - len(pending) % WIDTH
         for at in range(0, end, WIDTH):
             path = tile_path(ENTRIES, number + at // WIDTH)
-            self._write(path, b"".join(pending[at : at + WIDTH]))
+            self._write(path, bundle(pending[at : at + WIDTH]))
             self._complete(path)
         del pending[:end]
 
@@ -71,9 +71,9 @@ class TileWriter:
             if width and self._partial.get(level) != (number, width):
                 self._partial[level] = number, width
                 self._write(tile_path(level, number, width), data)
-        if self._entries:
-            number, width = self.edge.size // WIDTH, len(self._entries)
-            self._write(tile_path(ENTRIES, number, width), b"".join(self._entries))
+        if self._leaves:
+            number, width = self.edge.size // WIDTH, len(self._leaves)
+            self._write(tile_path(ENTRIES, number, width), bundle(self._leaves))
         if self._many:
             _sync_file_system(self._root)
         else:

@@ -15,7 +15,7 @@ from infrastructure.eventlog.frames import Frame
 from infrastructure.transparency import leaves, tree
 from infrastructure.transparency.comparing import AuditFinding, Comparison
 from infrastructure.transparency.errors import MissingTile
-from infrastructure.transparency.event_entries import EventEntries
+from infrastructure.transparency.event_leaves import EventLeaves
 from infrastructure.transparency.files import AuditFiles
 from infrastructure.transparency.locating import damaged_position
 from infrastructure.transparency.signed_note import Checkpoint
@@ -63,11 +63,11 @@ def verify(
     def visit(frame: Frame) -> None:
         base = frame.header.base_position
         try:
-            entries = leaves.frame_entries(frame.data, frame.data_offset, frame.header)
+            found = leaves.frame_leaves(frame.data, frame.data_offset, frame.header)
         except InvalidBytes as error:
             broken.append(AuditFinding(base, "", "log-corrupt-frame", str(error)))
             return
-        comparison.add(base - 1, leaves.entry_hashes(entries))
+        comparison.add(base - 1, found.hashes)
 
     report = operations.verify(files.log, progress, visit)
     for damage in report.findings:
@@ -87,7 +87,7 @@ def verify_range(
     progress: Progress = lambda done, total: None,
 ) -> AuditReport:
     """Check some events: their frames, their leaves, and that the tiles that hold these belong to
-    the checkpoint's tree. Raises as `EventEntries.read`.
+    the checkpoint's tree. Raises as `EventLeaves.read`.
 
     Args:
         files: Of the log.
@@ -98,7 +98,7 @@ def verify_range(
         last: Position of the last one; None: the log's.
         progress: Is told events done and events in all.
     """
-    log = EventEntries(files.log)
+    log = EventLeaves(files.log)
     tiles = TileReader(files.tree, checkpoint.size)
     comparison = Comparison(tiles, checkpoint, pinned)
     findings: list[AuditFinding] = []
@@ -109,9 +109,9 @@ def verify_range(
         findings.append(AuditFinding(1, "", "audit-contradiction", reason))
     try:
         at = first - 1
-        while at < last and (entries := log.read(at, min(_BATCH, last - at))):
-            comparison.add(at, leaves.entry_hashes(entries))
-            at += len(entries)
+        while at < last and (hashes := log.read(at, min(_BATCH, last - at)).hashes):
+            comparison.add(at, hashes)
+            at += len(hashes)
             progress(at - first + 1, last - first + 1)
     finally:
         log.close()

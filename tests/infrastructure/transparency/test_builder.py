@@ -17,10 +17,11 @@ from infrastructure.transparency.errors import (
     MissingTile,
     NotCovered,
 )
-from infrastructure.transparency.event_entries import EventEntries
+from infrastructure.transparency.event_leaves import EventLeaves
 from infrastructure.transparency.proving import prove, published
 from infrastructure.transparency.signed_note import parse_vkey
 from infrastructure.transparency.tiles import TileReader, parse_tile_path, tile_path, width_at
+from infrastructure.transparency.tree import leaf_hash
 from tests.infrastructure.transparency.conftest import Tree
 
 
@@ -48,13 +49,16 @@ def test_the_tree_is_that_of_the_events_however_it_grew(tree: Tree) -> None:
 
 def test_a_frame_gives_the_leaves_of_its_events(tree: Tree) -> None:
     tree.append(57, batch=19)
-    log = EventEntries(tree.files.log)
-    entries = [entry for at in (0, 5, 6, 40) for entry in log.read(at, 35 if at == 5 else 1)]
+    log = EventLeaves(tree.files.log)
+    reads = [log.read(at, 35 if at == 5 else 1) for at in (0, 5, 6, 40)]
     log.close()
     expected = [leaves.encode(leaves.leaf_of(event)) for event in events(tree)]
     chosen = [expected[0], *expected[5:40], expected[6], expected[40]]
-    assert [entry[2:] for entry in entries] == chosen
-    assert leaves.split_bundle(b"".join(entries)) == chosen
+    found = [leaf for read in reads for leaf in read.leaves]
+    assert found == chosen
+    hashes = [one for read in reads for one in read.hashes]
+    assert hashes == [leaf_hash(leaf) for leaf in chosen]
+    assert leaves.split_bundle(leaves.bundle(found)) == chosen
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
