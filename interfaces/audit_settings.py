@@ -30,6 +30,14 @@ AUDIT_SETTINGS: Final = (
         most=86_400,
     ),
     Setting(
+        "audit_processes",
+        "KEFU_AUDIT_PROCESSES",
+        2,
+        "Processes that catch up together when the tree is over 262,144 events behind, as when it "
+        "is built anew; 1: the role's own alone.",
+        most=64,
+    ),
+    Setting(
         "audit_push_files",
         "KEFU_AUDIT_PUSH_FILES",
         None,
@@ -61,6 +69,7 @@ class AuditSettings(LinkSettings, frozen=True, kw_only=True):
     audit_key: str | None
     audit_origin: str | None
     audit_checkpoint_s: float
+    audit_processes: int
     audit_push_files: str | None
     audit_push_url: str | None
     audit_tsa_url: str | None

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from infrastructure.transparency import tree
+from infrastructure.transparency.catching_up import CatchUp, up_to_tile
 from infrastructure.transparency.errors import AuditContradiction, MissingTile
 from infrastructure.transparency.event_leaves import EventLeaves
 from infrastructure.transparency.files import AuditFiles, last_signed, persist
@@ -38,11 +39,21 @@ class AuditStats:
 class TreeBuilder:
     """The tree of one log. One process at a time; the caller holds its lock."""
 
-    def __init__(self, files: AuditFiles, signer: Signer) -> None:
+    def __init__(
+        self, files: AuditFiles, signer: Signer, processes: int = 1, keep: tuple[int, ...] = ()
+    ) -> None:
+        """
+        Args:
+            files: Of the log.
+            signer: Of checkpoints.
+            processes: That catch up together when the tree is far behind; 1: this one alone.
+            keep: Descriptors that they inherit, such as the caller's lock.
+        """
         self.stats = AuditStats()
         self._files = files
         self._signer = signer
         self._log = EventLeaves(files.log)
+        self._catch_up = CatchUp(files.log, processes, keep)
         self._writer: TileWriter | None = None
         self._last: tuple[Checkpoint, bytes] | None = None
 
@@ -63,7 +74,7 @@ class TreeBuilder:
             CorruptLog: the log is damaged.
         """
         self._last = last_signed(self._files, self._signer.verifier)
-        self._writer = open_tree(self._files.tree, self._log, self._last, stopping)
+        self._writer = open_tree(self._files.tree, self._log, self._last, self._catch_up, stopping)
         if self._writer is None:
             return False
         self.stats.size = self.stats.signed_size = self._writer.edge.size
@@ -72,19 +83,23 @@ class TreeBuilder:
         return True
 
     def advance(self) -> bool:
-        """Append a batch of durable events to the tree; returns whether there are more.
+        """Append some durable events, or wait a moment for processes that write their tiles.
+
+        Returns:
+            Whether there are more.
 
         Raises:
             CorruptLog: the log is damaged.
             OSError: open a new builder.
         """
         writer, stats = self._opened(), self.stats
-        began = time.perf_counter()
-        found = self._log.read(writer.edge.size, BATCH)
-        if found.leaves:
-            writer.extend(found)
+        began, size = time.perf_counter(), writer.edge.size
+        if not self._catch_up.advance(writer, self._log.durable_position()):
+            found = self._log.read(size, min(BATCH, up_to_tile(size)))
+            if found.leaves:
+                writer.extend(found)
         stats.size = writer.edge.size
-        stats.leaves += len(found.leaves)
+        stats.leaves += stats.size - size
         stats.lag_events = self._log.durable_position() - stats.size
         stats.seconds += time.perf_counter() - began
         return stats.lag_events > 0
@@ -121,7 +136,8 @@ class TreeBuilder:
         return self._log.durable_position()
 
     def close(self) -> None:
-        """Release descriptors."""
+        """Release descriptors, end processes."""
+        self._catch_up.close()
         self._log.close()
 
     def _opened(self) -> TileWriter:

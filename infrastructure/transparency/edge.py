@@ -34,13 +34,23 @@ class Edge:
             level += 1
         return edge
 
-    def extend(self, hashes: list[bytes], full: FullTile = lambda level, number, row: None) -> None:
-        """Append leaf hashes; `full` is told of each tile that they complete."""
+    def extend(
+        self,
+        hashes: list[bytes],
+        full: FullTile = lambda level, number, row: None,
+        level: int = 0,
+    ) -> None:
+        """Append leaf hashes, or those of complete subtrees.
+
+        Args:
+            hashes: In order.
+            full: Is told of each tile that they complete.
+            level: Of tiles that hold such hashes; the size must be a multiple of their leaves.
+        """
         size = self.size
-        self.size += len(hashes)
-        level = 0
+        self.size += len(hashes) << LEVEL_BITS * level
         while hashes:
-            if level == len(self.levels):
+            while level >= len(self.levels):
                 self.levels.append([])
             row = self.levels[level]
             number = (size >> LEVEL_BITS * level) // WIDTH

@@ -25,6 +25,8 @@ _REST_S: Final = 0.25
 """Between two looks at a log that grows: each would otherwise be a wake-up for a few events."""
 _IDLE_S: Final = 0.5
 _RETRY_S: Final = 5.0
+_ORPHANS_S: Final = 5.0
+_ORPHAN_LOOK_S: Final = 0.05
 _log = structlog.get_logger(__name__)
 
 
@@ -43,6 +45,7 @@ class TreeFollower:
         signer: Signer,
         interval_s: float,
         targets: Sequence[Pusher] = (),
+        processes: int = 1,
     ) -> None:
         """
         Args:
@@ -50,12 +53,14 @@ class TreeFollower:
             signer: Of checkpoints.
             interval_s: Between two checkpoints while there are new events.
             targets: Are given every checkpoint.
+            processes: That catch up together when the tree is far behind.
         """
         self.stats = AuditStats()
         self.targets = targets
         self._files = files
         self._signer = signer
         self._interval_s = interval_s
+        self._processes = processes
 
     def run(self, stopping: Callable[[], bool]) -> None:
         """Follow until told to stop, which is asked several times a second.
@@ -65,7 +70,8 @@ class TreeFollower:
         """
         files = self._files
         with contextlib.ExitStack() as stack:
-            stack.callback(os.close, self._lock())
+            lock = self._lock(stopping)
+            stack.callback(os.close, lock)
             for path in (files.log / FILE_NAME, files.wanted):
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.touch(mode=0o600)
@@ -75,7 +81,7 @@ class TreeFollower:
                 stack.callback(watch.close)
             while not stopping():
                 try:
-                    self._follow(stopping, wakes)
+                    self._follow(stopping, wakes, lock)
                 except (AuditContradiction, BadNote, CorruptLog) as error:
                     self._refuse(error)
                     while not stopping():
@@ -86,8 +92,8 @@ class TreeFollower:
             for target in self.targets:
                 target.close()
 
-    def _follow(self, stopping: Callable[[], bool], wakes: Sequence[FileWatch]) -> None:
-        builder = TreeBuilder(self._files, self._signer)
+    def _follow(self, stopping: Callable[[], bool], wakes: Sequence[FileWatch], lock: int) -> None:
+        builder = TreeBuilder(self._files, self._signer, self._processes, (lock,))
         builder.stats = self.stats
         try:
             if not builder.open(stopping):
@@ -124,16 +130,22 @@ class TreeFollower:
         _log.critical("audit.refused", code=error.code, error=error.detail)
         write_state(self._files, AuditState(self.stats.signed_size, error.detail))
 
-    def _lock(self) -> int:
+    def _lock(self, stopping: Callable[[], bool]) -> int:
         path = self._files.persisted.with_name(self._files.persisted.name + ".lock")
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            raise AlreadyBuilt(f"another process builds the tree of {self._files.log}") from None
-        return fd
+        # Processes of one that was killed end in a moment.
+        deadline = time.monotonic() + _ORPHANS_S
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return fd
+            except BlockingIOError:
+                if stopping() or time.monotonic() > deadline:
+                    os.close(fd)
+                    reason = f"another process builds the tree of {self._files.log}"
+                    raise AlreadyBuilt(reason) from None
+                time.sleep(_ORPHAN_LOOK_S)
 
     @staticmethod
     def _pause(seconds: float, stopping: Callable[[], bool]) -> None:

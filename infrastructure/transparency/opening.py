@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from infrastructure.transparency.catching_up import CatchUp, up_to_tile
 from infrastructure.transparency.edge import Edge
 from infrastructure.transparency.errors import AuditContradiction, MissingTile
 from infrastructure.transparency.event_leaves import EventLeaves
@@ -20,6 +21,7 @@ def open_tree(
     directory: Path,
     log: EventLeaves,
     last: tuple[Checkpoint, bytes] | None,
+    catch_up: CatchUp,
     stopping: Callable[[], bool] = lambda: False,
 ) -> TileWriter | None:
     """A writer that stands at the last checkpoint.
@@ -28,6 +30,7 @@ def open_tree(
         directory: Of the tree; made if it is missing.
         log: The event log.
         last: The last checkpoint that was signed, and its note; None: none was.
+        catch_up: Writes tiles where many are missing.
         stopping: Whether to give up building anew; the next start begins again.
 
     Returns:
@@ -52,7 +55,7 @@ def open_tree(
     writer = _go_on(directory, log, checkpoint)
     if writer is not None:
         return writer
-    writer = _build(fresh, log, checkpoint.size, stopping)
+    writer = _build(fresh, log, checkpoint.size, catch_up, stopping)
     if writer is None:
         return None
     if writer.edge.root() != checkpoint.root:
@@ -99,12 +102,20 @@ def _go_on(directory: Path, log: EventLeaves, checkpoint: Checkpoint) -> TileWri
 
 
 def _build(
-    directory: Path, log: EventLeaves, size: int, stopping: Callable[[], bool]
+    directory: Path,
+    log: EventLeaves,
+    size: int,
+    catch_up: CatchUp,
+    stopping: Callable[[], bool],
 ) -> TileWriter | None:
     directory.mkdir(mode=0o700, parents=True)
     writer = TileWriter(directory, Edge(), [])
     while writer.edge.size < size:
         if stopping():
+            catch_up.close()
             return None
-        writer.extend(log.read(writer.edge.size, min(_BATCH, size - writer.edge.size)))
+        if not catch_up.advance(writer, size):
+            at = writer.edge.size
+            writer.extend(log.read(at, min(_BATCH, size - at, up_to_tile(at))))
+    catch_up.close()
     return writer

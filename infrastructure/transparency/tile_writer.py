@@ -15,7 +15,12 @@ from typing import Final
 from infrastructure.eventlog.disk import sync_directory
 from infrastructure.transparency.edge import Edge
 from infrastructure.transparency.leaves import Leaves, bundle
-from infrastructure.transparency.tiles import ENTRIES, LEVEL_BITS, WIDTH, tile_path
+from infrastructure.transparency.tiles import (
+    ENTRIES,
+    LEVEL_BITS,
+    WIDTH,
+    tile_path,
+)
 
 _FEW: Final = 64
 """Files that are flushed one by one; more of them at once by syncfs(2), as when catching up."""
@@ -32,6 +37,7 @@ class TileWriter:
             leaves: Of its last, partial entry bundle.
         """
         self.edge = edge
+        self.directory = directory
         self._root = str(directory)
         self._leaves = leaves
         self._directories: set[str] = set()
@@ -58,6 +64,23 @@ class TileWriter:
             self._write(path, bundle(pending[at : at + WIDTH]))
             self._complete(path)
         del pending[:end]
+
+    def adopt(self, hashes: list[bytes]) -> None:
+        """Append leaves whose tiles and bundles, all full, another process has written.
+
+        Args:
+            hashes: Of the subtree over each of these tiles; the tree's size must be a multiple of
+                their width.
+
+        Raises:
+            OSError: as `extend`.
+        """
+        first = self.edge.size // WIDTH
+        for number in range(first, first + len(hashes)):
+            self._complete(tile_path(0, number))
+            self._complete(tile_path(ENTRIES, number))
+        self.edge.extend(hashes, self._write_full, 1)
+        self._many = True
 
     def flush(self) -> None:
         """Write the partial tiles; all is on disk on return.
@@ -123,7 +146,8 @@ class TileWriter:
             missing.append(directory)
             directory = os.path.dirname(directory)
         for path in reversed(missing):
-            os.mkdir(path, 0o700)
+            with contextlib.suppress(FileExistsError):  # another process catches up beside us
+                os.mkdir(path, 0o700)
             sync_directory(Path(path).parent)
         if len(self._directories) > 10_000:
             self._directories.clear()

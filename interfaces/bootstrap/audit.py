@@ -48,7 +48,9 @@ def follower(settings: Settings) -> TreeFollower:
     if settings.audit_tsa_url is not None:
         stamp = to_authority(settings.audit_tsa_url, settings.data_dir / "timestamps")
         targets.append(Pusher("tsa", stamp, settings.audit_tsa_s))
-    found = TreeFollower(files, signing, settings.audit_checkpoint_s, targets)
+    found = TreeFollower(
+        files, signing, settings.audit_checkpoint_s, targets, settings.audit_processes
+    )
 
     def families() -> Iterator[Metric]:
         yield from audit_collectors.audit_families(found.stats)
