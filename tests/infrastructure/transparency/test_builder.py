@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.ports.event_store import RecordedEvent
+from infrastructure.eventlog.encoding import MAX_NAME_BYTES
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.transparency import leaves, receipt, tree
 from infrastructure.transparency.errors import (
@@ -59,6 +60,14 @@ def test_a_frame_gives_the_leaves_of_its_events(tree: Tree) -> None:
     hashes = [one for read in reads for one in read.hashes]
     assert hashes == [leaf_hash(leaf) for leaf in chosen]
     assert leaves.split_bundle(leaves.bundle(found)) == chosen
+
+
+def test_the_longest_leaf_fits_into_a_bundle() -> None:
+    names = b"n" * MAX_NAME_BYTES
+    event = RecordedEvent(1, names.decode(), 0, names.decode(), 0, b"", b"")
+    leaf = leaves.encode(leaves.leaf_of(event))
+    assert len(leaf) == leaves.MAX_LEAF_BYTES == 1_121
+    assert leaves.split_bundle(leaves.bundle([leaf, b"", leaf])) == [leaf, b"", leaf]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
