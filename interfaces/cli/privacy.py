@@ -1,4 +1,4 @@
-"""`kefu privacy`: what is held about a person, erasing it, the keys behind it."""
+"""`kefu privacy`: what is held about a person, erasing it, legal holds, the keys behind it."""
 
 import asyncio
 import contextlib
@@ -9,11 +9,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from application.commands.privacy import EraseContact
+from application.commands.privacy import EraseContact, LiftLegalHold, PlaceLegalHold
 from application.ports.erasure import SignedCertificate
 from application.queries.core import ErasureOf
+from application.queries.holds import legal_holds
 from application.queries.subject import held_data
-from interfaces import person
+from interfaces import person, shapes
 from interfaces.bootstrap import keys, log_operations
 from interfaces.cli.core import execute, query
 from interfaces.cli.options import AsJson, DataDir, settings_for
@@ -21,11 +22,12 @@ from interfaces.cli.output import err, fail, out, print_json, progress_bar
 
 app = typer.Typer(
     name="privacy",
-    help="What is held about a person, erasing it, and keys.",
+    help="What is held about a person, erasing it, legal holds, and keys.",
     no_args_is_help=True,
     add_completion=False,
 )
 Contact = Annotated[str, typer.Argument(help="The contact's id.")]
+Conversation = Annotated[str, typer.Argument(help="The conversation's id.")]
 
 
 @app.command()
@@ -77,6 +79,38 @@ def export(
     _write(output / "person.json", text + b"\n")
     _write(output / "person.html", person.as_html(held).encode())
     out.print(f"{len(held.events):,} events about {contact} in {output}", markup=False)
+
+
+@app.command()
+def hold(
+    conversation: Conversation,
+    reason: Annotated[str, typer.Option(help="Kept in the log for ever: name nobody.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Keep a conversation as evidence: its contact can't be erased until it is released."""
+    asyncio.run(execute(settings_for(data_dir), PlaceLegalHold(conversation, reason)))
+    out.print(f"{conversation} is held", markup=False)
+
+
+@app.command()
+def release(conversation: Conversation, data_dir: DataDir = None) -> None:
+    """Lift the legal hold on a conversation."""
+    asyncio.run(execute(settings_for(data_dir), LiftLegalHold(conversation)))
+    out.print(f"{conversation} is not held any more", markup=False)
+
+
+@app.command()
+def holds(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the legal holds that stand, the oldest first; kefu need not run."""
+    with contextlib.closing(log_operations.feed(settings_for(data_dir))) as feed:
+        found = legal_holds(feed)
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        moment = shapes.time(one.placed_us)
+        text = f"{one.conversation_id}  {moment}  {one.placed_by}  {one.reason}"
+        out.print(text, markup=False, soft_wrap=True)
 
 
 @app.command("rotate-master-key")

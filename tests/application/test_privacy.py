@@ -1,5 +1,6 @@
 """Commands with keys: what is stored, what is refused, what is forgotten."""
 
+import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from application.commands.message import EditMessage, RecallMessage, SendMessage
 from application.commands.privacy import EraseContact, LiftLegalHold, PlaceLegalHold
 from application.projections.runner import ProjectionRunner
 from application.queries.core import Authenticate, ConversationAsOf, ErasureOf
+from application.queries.holds import legal_holds
 from application.queries.subject import held_data
 from application.sealing import IN_CLEAR, Opener
 from application.unsealed_feed import UnsealedFeed
@@ -217,6 +219,22 @@ async def test_a_legal_hold_on_any_conversation_forbids_erasure(driver: Driver) 
     await driver.execute(EraseContact(visitor.id, "asked"), admin)
     with pytest.raises(ContactErased):
         await say(driver, second, "ends")
+
+
+async def test_legal_holds_that_stand_are_listed_from_the_log(
+    driver: Driver, tmp_path: Path
+) -> None:
+    admin = await driver.agent(Role.ADMIN)
+    ids = [(await driver.visitor(name="n")).conversation_id or "" for _ in range(3)]
+    for id in ids:
+        await driver.execute(PlaceLegalHold(id, f"court {id}"), admin)
+    await driver.execute(LiftLegalHold(ids[1]), admin)
+    with contextlib.closing(LogReader(tmp_path / "log")) as feed:
+        found = legal_holds(feed)
+    assert [(one.conversation_id, one.reason) for one in found] == [
+        (id, f"court {id}") for id in (ids[0], ids[2])
+    ]
+    assert {one.placed_by for one in found} == {f"agent:{admin.id}"}
 
 
 @pytest.mark.parametrize("role", [Role.AGENT, Role.AUDITOR])

@@ -265,6 +265,13 @@ def test_a_legal_hold_keeps_a_contact_from_being_erased(kefu: Kefu) -> None:
     wait_until(lambda: row() == held["legal_hold"], 10, "the hold in the views")
     status, lifted, _ = kefu.request("DELETE", path, None, admin)
     assert (status, lifted["legal_hold"]) == (200, None)
+    kefu.cli("privacy", "hold", session["conversation_id"], "--reason", "court order 8")
+    (one,) = json.loads(kefu.cli("privacy", "holds", "--json").stdout)
+    assert (one["conversation_id"], one["reason"]) == (session["conversation_id"], "court order 8")
+    assert "court order 8" in kefu.cli("privacy", "holds").stdout
+    assert problem(kefu, "POST", erase, {}, admin) == (409, "legal-hold")
+    kefu.cli("privacy", "release", session["conversation_id"])
+    assert json.loads(kefu.cli("privacy", "holds", "--json").stdout) == []
     assert kefu.post(erase, {}, admin)["certificate"]["contact_id"] == session["contact_id"]
     assert problem(kefu, "POST", path, {"reason": "too late"}, admin) == (409, "contact-erased")
 
