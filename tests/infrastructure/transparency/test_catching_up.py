@@ -120,7 +120,10 @@ def test_when_they_die_again_and_again_one_process_does_it_all(
     long: Tree, fresh: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    finish(started(fresh), fresh)
+    builder = TreeBuilder(fresh.files, fresh.signer, processes=2)
+    assert builder.open()
+    finish(builder, fresh)
+    assert builder.stats.size == RANGES * RANGE + REST
     assert tiles(fresh) == tiles(long)
 
 
