@@ -132,6 +132,7 @@ def test_a_refund_from_the_visitors_question_to_the_auditors_timeline(
     expect(mei.get_by_test_id("thread-line")).to_contain_text(f"39.00 CNY（订单 {order}）")
 
     enter(lei, shop.kefu, shop.staff("agent", "Lei"))
+    expect(lei.get_by_test_id("decision-count")).to_have_text("1")
     lei.get_by_test_id("page-refunds").click()
     lei.get_by_test_id("refund-mine").get_by_test_id("page-row").filter(has_text=order).click()
     expect(lei.get_by_test_id("refund-evidence")).to_contain_text(f"The mug of order {order}")
@@ -139,6 +140,7 @@ def test_a_refund_from_the_visitors_question_to_the_auditors_timeline(
     expect(lei.get_by_role("dialog")).to_contain_text(f"Approve 39.00 CNY for order {order}")
     lei.get_by_test_id("dialog-submit").click()
     state_of(lei, "completed")
+    expect(lei.get_by_test_id("decision-count")).to_be_hidden()
     state_of(mei, "completed")
     expect(mei.get_by_test_id("thread-line").last).to_contain_text("已完成")
 

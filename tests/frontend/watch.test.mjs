@@ -67,10 +67,13 @@ test("an answer that was overtaken is dropped, and a stopped watch says nothing"
   assert.deepEqual(stopped.shown, []);
 });
 
-test("a read after a write names the write's position", async () => {
-  const it = watched([(position) => ({ position, over: true })]);
+test("a read after a write names the write's position, and so does every later one", async () => {
+  const seen = (position) => ({ position, over: true });
+  const it = watched([seen, seen]);
   await it.watch.now(42);
+  await it.watch.now();
   assert.deepEqual(it.shown, [{ position: 42, over: true }]);
+  assert.equal(it.asked, 2);
   assert.deepEqual(since(42), { "Kefu-Min-Position": "42" });
   assert.deepEqual(since(undefined), {});
 });

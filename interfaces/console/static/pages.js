@@ -1,5 +1,6 @@
 // The pages beside the conversations, and the links to them; the address says which one is shown.
 import { h } from "/widget/static/dom.js";
+import { countDecisions } from "./decision-count.js";
 import { PAGES, address, parse } from "./route.js";
 import { ProcessesPage } from "./processes-page.js";
 import { RefundsPage } from "./refunds-page.js";
@@ -18,6 +19,7 @@ export class Pages {
   // Beside `main`, which is the conversations.
   start(main) {
     this.main = main;
+    countDecisions(this.context, this.links[PAGES.indexOf("refunds")]);
     addEventListener("hashchange", () => this.#go());
     document.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented || !this.#shown || event.target.closest("dialog, input, select")) return;

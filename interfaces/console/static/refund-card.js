@@ -48,7 +48,9 @@ export function decision(context, refund, decided) {
           "data-focus": `${key}-${refund.id}`,
           onclick: async () => {
             const answer = await act(context, refund);
-            if (answer) decided(answer);
+            if (!answer) return;
+            decided(answer);
+            state.dispatchEvent(new CustomEvent("decided", { detail: answer }));
           },
         },
         t(key),

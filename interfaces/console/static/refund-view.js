@@ -44,7 +44,7 @@ export class RefundView extends HTMLElement {
       h("p", { class: "mute", "data-testid": "refund-about" }, about(refund, t)),
       decision(this.context, refund, ({ position }) => {
         this.watch.now(position);
-        this.changed();
+        this.changed(position);
       }),
       h(
         "dl",

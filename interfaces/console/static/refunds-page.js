@@ -6,6 +6,7 @@ import { STATUSES, grouped, isOver, money } from "./refund-model.js";
 import { RefundView } from "./refund-view.js";
 import { address } from "./route.js";
 import { SplitPage } from "./split-page.js";
+import { since } from "./watch.js";
 
 const MOST = 100;
 
@@ -34,10 +35,10 @@ export class RefundsPage extends SplitPage {
   }
 
   // Old ones that still wait must not be hidden behind many new ones.
-  async load(status) {
+  async load(status, position) {
     const { api } = this.context.state;
     const asked = status ? [`status=${status}&`] : ["status=requested&", ""];
-    const pages = await Promise.all(asked.map((query) => api.get(`/refunds?${query}limit=${MOST}`)));
+    const pages = await Promise.all(asked.map((query) => api.get(`/refunds?${query}limit=${MOST}`, since(position))));
     return [...new Map(pages.flatMap((page) => page.data).map((refund) => [refund.id, refund])).values()];
   }
 
@@ -61,7 +62,7 @@ export class RefundsPage extends SplitPage {
   }
 
   detail(id) {
-    return RefundView.of(this.context, id, () => this.watch.now());
+    return RefundView.of(this.context, id, (position) => this.watch.now(position));
   }
 
   address(id) {

@@ -10,7 +10,7 @@ export class SplitPage extends HTMLElement {
     return Object.assign(document.createElement(this.tag), { context });
   }
 
-  // For subclasses: title, filters [[value, text]], load(filter) -> page, group(rows) -> [[key, rows]],
+  // For subclasses: title, filters [[value, text]], load(filter, position) -> rows, group(rows) -> [[key, rows]],
   // row(one) -> elements, still(rows), none, pick, detail(id) -> element, address(id), tell (a name of an event).
   connectedCallback() {
     const { t, state } = this.context;
@@ -28,7 +28,7 @@ export class SplitPage extends HTMLElement {
     );
     this.list.addEventListener("keydown", (event) => this.#key(event));
     this.watch = new Watch({
-      load: () => this.load(this.filter.value),
+      load: (position) => this.load(this.filter.value, position),
       show: (rows) => this.#show(rows),
       settled: (rows) => this.still(rows),
       problem: (error) => state.problem(error),

@@ -7,6 +7,7 @@ export default {
   "refund-nothing": ["这里没有退款", "No refunds here"],
   "refund-pick": ["请选择一笔退款", "Choose a refund"],
   "refund-status": ["退款状态", "Status of refunds"],
+  "refund-count": ["{n} 笔退款等待您决定", "{n} refunds wait for your decision"],
   "refund-mine": ["等待您决定", "Waits for your decision"],
   "refund-waiting": ["等待他人决定", "Waits for somebody else"],
   "refund-others": ["其他退款", "Other refunds"],

@@ -6,6 +6,7 @@ export const EVERY_MS = 2_000;
 export class Watch {
   #timer = 0;
   #asked = 0;
+  #position = 0; // of what was written here last: no later answer may be older
   #last = null;
   #troubled = false;
 
@@ -18,8 +19,9 @@ export class Watch {
   async now(position) {
     const asked = ++this.#asked;
     clearTimeout(this.#timer);
+    this.#position = Math.max(this.#position, position ?? 0);
     try {
-      const value = await this.load(position);
+      const value = await this.load(this.#position);
       if (asked !== this.#asked) return;
       this.#troubled = false;
       this.#tell(value);
