@@ -37,7 +37,7 @@ class HttpParticipant:
     def __init__(self, base_url: str, profile: Profile, authentication: Authentication) -> None:
         self._base_url = base_url.rstrip("/")
         self._profile = profile
-        self._secret = authentication.secret
+        self._secrets = authentication.secrets
         self._headers = {
             **profile.headers,
             **authentication.headers(),
@@ -138,7 +138,7 @@ class HttpParticipant:
     def _without_secret(self, outcome: CallOutcome) -> CallOutcome:
         """A provider that repeats what it was sent must not bring it into the log."""
         told = outcome.reference + outcome.code + outcome.detail
-        if self._secret and self._secret in told:
+        if any(secret in told for secret in self._secrets):
             return CallOutcome(
                 outcome.kind, retry_after_s=outcome.retry_after_s, at_us=outcome.at_us
             )

@@ -29,6 +29,13 @@ class Authentication:
         """Without the secret."""
         return f"Authentication({self.scheme!r})"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be seen nowhere."""
+        _, _, password = self.secret.partition(":")
+        both = (self.secret, password if self.scheme == "basic" else "")
+        return tuple(secret for secret in both if secret)
+
     def headers(self) -> dict[str, str]:
         """What is sent with every request."""
         match self.scheme:

@@ -1,7 +1,6 @@
 """The sandbox as a process: listens, works, stops cleanly on SIGTERM."""
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +43,7 @@ async def serve(options: SandboxOptions, ready: Callable[[str], None]) -> None:
 
     Raises:
         OSError: the address is taken, or the directory can't be written.
+        sqlite3.Error: the ledger can't be read or written.
     """
     options.data_dir.mkdir(parents=True, exist_ok=True)
     listener = _listener(options.host, options.port)
@@ -73,27 +73,44 @@ async def serve(options: SandboxOptions, ready: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=1,
             backlog=4096,
         ),
-        lambda: ready(_url(listener)),
+        ready=lambda: ready(_url(listener)),
+        stopping=sandbox.stop,
     )
     work = [asyncio.create_task(committer.work()), asyncio.create_task(courier.work())]
+    for task in work:
+        # Without one of them calls would wait for ever.
+        task.add_done_callback(lambda _: server.stop())
     try:
         await server.serve([listener])
     finally:
         for task in reversed(work):
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
         committer.close()
+    for task in work:
+        if not task.cancelled():
+            await task
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
+
+    def stop(self) -> None:
+        """As a signal does."""
+        self.should_exit = True
 
 
 async def _abort(server: uvicorn.Server, request: Request) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import sqlite3
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 from starlette.applications import Starlette
@@ -61,6 +61,11 @@ class Sandbox:
         self._abort = abort
         self._faults = Faults()
         self._in_flight: set[str] = set()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Nobody is kept waiting any more by a fault."""
+        self._stopping.set()
 
     def app(self) -> Starlette:
         """As ASGI."""
@@ -152,7 +157,7 @@ class Sandbox:
         for fault in faults:
             match fault.fault:
                 case "delay" if fault.when == "before":
-                    await asyncio.sleep(fault.delay_s)
+                    await self._delay(fault.delay_s)
                 case "drop-request":
                     raise _Dropped
                 case "in-flight":
@@ -160,25 +165,41 @@ class Sandbox:
                 case "status" if not fault.done:
                     return _status(fault)
                 case "hang" if not fault.done:
-                    await _gone(request)
-                    raise _Dropped
+                    await self._hang(request)
                 case _:
                     pass
         answer = await do()
         for fault in faults:
             match fault.fault:
                 case "delay" if fault.when == "after":
-                    await asyncio.sleep(fault.delay_s)
+                    await self._delay(fault.delay_s)
                 case "drop-answer":
                     raise _Dropped
                 case "status" if fault.done:
                     return _status(fault)
                 case "hang" if fault.done:
-                    await _gone(request)
-                    raise _Dropped
+                    await self._hang(request)
                 case _:
                     pass
         return _response(answer)
+
+    async def _delay(self, delay_s: float) -> None:
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        raise _Dropped
+
+    async def _hang(self, request: Request) -> NoReturn:
+        """Until whoever asks has closed the connection."""
+        ends = [asyncio.create_task(self._stopping.wait()), asyncio.create_task(_gone(request))]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        raise _Dropped
 
     # What only a sandbox has
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInput
-from interfaces.bootstrap.participants import callback_readers, http_participants
+from interfaces.bootstrap.callbacks import callback_readers
+from interfaces.bootstrap.participants import http_participants
 from interfaces.settings import load
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"

@@ -84,7 +84,7 @@ async def test_the_provider_is_told_who_asks_and_the_secret_stays_out_of_outcome
     authentication: Authentication, header: bytes | None
 ) -> None:
     async def say(_request: bytes) -> bytes:
-        said = {"code": "no", "message": "You sent me:s3cret, I know."}
+        said = {"code": "no", "message": "You sent s3cret, I know."}
         return _answer(msgspec.json.encode(said), "403 Forbidden")
 
     async with (
@@ -95,5 +95,5 @@ async def test_the_provider_is_told_who_asks_and_the_secret_stays_out_of_outcome
     assert outcome.kind is OutcomeKind.DECLINED
     assert b"Idempotency-Key: key\r\n" in seen[0]
     assert header is None or header in seen[0]
-    assert authentication.secret == "" or authentication.secret not in str(outcome)
+    assert ("s3cret" in str(outcome)) == (header is None)
     assert "s3cret" not in repr(authentication)
