@@ -101,6 +101,10 @@ class RefundViews(Protocol):
         """One refund; None: there is none."""
         ...
 
+    async def refunds_by_id(self, ids: list[str]) -> list[RefundRow]:
+        """Those of the refunds that exist, in any order."""
+        ...
+
     async def refund_policies(self) -> list[RefundPolicy]:
         """Those that were set, by currency."""
         ...

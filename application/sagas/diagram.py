@@ -15,7 +15,7 @@ COMPENSATED: Final = "compensated"
 PARKED: Final = "parked"
 _BOX_W: Final = 168
 _BOX_H: Final = 46
-_GAP_X: Final = 72
+_GAP_X: Final = 108
 _GAP_Y: Final = 62
 _MARGIN: Final = 16
 
@@ -188,8 +188,12 @@ def _line(start: _State, end: _State, label: str, marker: str) -> str:
     if start.row == end.row:
         at, anchor = ((x1 + x2) // 2, y1 - 6), "middle"
     else:
-        # A third of the way: lines that meet at one end keep their labels apart.
-        at, anchor = (x1 + (x2 - x1) // 3 + 5, y1 + (y2 - y1) // 3), "start"
+        # A third of the way: lines that meet at one end keep their labels apart. On the side of
+        # the line where the label does not cross it.
+        x, y = x1 + (x2 - x1) // 3, y1 + (y2 - y1) // 3
+        at, anchor = (x + 5, y if y2 > y1 else y + 14), "start"
+        if x2 < x1:
+            at, anchor = (x - 5, y), "end"
     text = f'<text x="{at[0]}" y="{at[1]}" text-anchor="{anchor}" fill="currentColor"'
     return (
         f'<path d="M{x1} {y1}L{x2} {y2}" marker-end="url(#{marker})" opacity="0.7"/>'

@@ -64,10 +64,14 @@ class PostgresRefundViews:
 
     async def refund(self, id: str) -> RefundRow | None:
         """As `RefundViews.refund`."""
-        if not queries.is_text(id):
-            return None
-        rows = await self._fetch(_REFUND + " WHERE r.id = %s", (id,))
-        return _refund(rows[0]) if rows else None
+        found = await self.refunds_by_id([id])
+        return found[0] if found else None
+
+    async def refunds_by_id(self, ids: list[str]) -> list[RefundRow]:
+        """As `RefundViews.refunds_by_id`."""
+        ids = [id for id in ids if queries.is_text(id)]
+        rows = await self._fetch(_REFUND + " WHERE r.id = ANY(%s)", (ids,))
+        return [_refund(row) for row in rows]
 
     async def refund_policies(self) -> list[RefundPolicy]:
         """As `RefundViews.refund_policies`."""

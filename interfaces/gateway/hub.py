@@ -28,6 +28,7 @@ from interfaces.gateway.inbox import Inbox
 from interfaces.gateway.listeners import Forgetful, Listener
 from interfaces.gateway.live_stats import LiveStats
 from interfaces.gateway.presence import OFFLINE, ONLINE, Presence
+from interfaces.gateway.refund_updates import refund_frames
 from interfaces.gateway.replays import Replays
 from interfaces.gateway.row_updates import VIEWS_WAIT_S, conversation_of, tell_updates
 from interfaces.gateway.subscription import Subscription
@@ -41,6 +42,8 @@ _POLL_S: Final = 0.1
 _INBOX_S: Final = 0.25
 _IDENTITY: Final = ("token.revoked.", "agent.", "contact.erased.")
 """Types of what ends sessions, or takes back keys."""
+_REFUNDS: Final = ("refund", "saga")
+"""Streams with the ids of refunds; a saga of another definition has none of them."""
 _UNWATCHED: Final = tuple(f"{family}*" for family in _IDENTITY)
 
 
@@ -69,6 +72,7 @@ class LiveHub:
         self._subscriptions: dict[str, dict[Subscription, Listener]] = defaultdict(dict)
         self._inboxes: dict[Listener, Inbox] = {}
         self._changed: set[str] = set()
+        self._refunds: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
@@ -208,6 +212,9 @@ class LiveHub:
             # Most are not for this process: those are not opened.
             if self._subscriptions and conversation_of(recorded) in self._subscriptions:
                 self._tell_message(id, self._opener.open_envelope(recorded))
+        elif category in _REFUNDS:
+            if self._inboxes:
+                self._refunds.add(id)
         elif recorded.type.startswith(_IDENTITY):
             self._identity_changed(id, self._opener.open_envelope(recorded))
 
@@ -267,18 +274,23 @@ class LiveHub:
         while True:
             await asyncio.sleep(_INBOX_S)
             changed, self._changed = self._changed, set()
-            if not changed or not self._inboxes:
+            refunds, self._refunds = self._refunds, set()
+            if not (changed or refunds) or not self._inboxes:
                 continue
             try:
                 await self.views.wait_for(self.position, VIEWS_WAIT_S)
-                rows = await self.views.conversations(list(changed))
+                rows = await self.views.conversations(list(changed)) if changed else []
+                told = await refund_frames(self.views, refunds)
             except Unavailable:
                 self._changed |= changed  # told when the views are back
+                self._refunds |= refunds
                 continue
             for row in rows:
                 frame = frames.encode({"type": "conversation", **shapes.conversation(row)})
+                told.append((row.id, frame))
+            for name, frame in told:
                 for listener, inbox in list(self._inboxes.items()):
-                    if not inbox.changed(row.id, frame):
+                    if not inbox.changed(name, frame):
                         listener.end(1013, "too slow for the conversation list; come back")
 
     def _spawn(self, work: Any) -> None:

@@ -21,8 +21,8 @@ class Inbox:
         self._has_room = has_room
         self._waiting: dict[str, bytes] = {}
 
-    def changed(self, conversation_id: str, frame: bytes) -> bool:
-        """A conversation's newest state.
+    def changed(self, name: str, frame: bytes) -> bool:
+        """The newest state of a conversation, or of another thing with a name of its own.
 
         Returns:
             False: too many are waiting.
@@ -30,7 +30,7 @@ class Inbox:
         if not self._waiting and self._has_room():
             self._emit(frame)
             return True
-        self._waiting[conversation_id] = frame
+        self._waiting[name] = frame
         return len(self._waiting) <= MAX_WAITING
 
     def resume(self) -> None:

@@ -276,6 +276,11 @@ def whole_session(world: World) -> dict[str, list[Any]]:
             kefu.post(f"{path}/toggle_status", change, world.agent)
         kefu.post(f"{path}/assignments", {"assignee_id": world.agent_id}, world.agent)
         agent.until("conversation", assignee_id=world.agent_id)
+        order = {"total": "99.00", "currency": "CNY"}
+        kefu.request("PUT", f"{API}/orders/said", order, world.admin)
+        asked = {"order_reference": "said", "amount": "9.00", "currency": "CNY", "reason": "碎了"}
+        kefu.post(f"{path}/refunds", asked, world.agent)
+        agent.until("refund", conversation_id=id, status="requested", saga_status=None)
         me.send("ping", ref="p")
         me.until("pong")
         me.socket.send('{"type":"ping"}')

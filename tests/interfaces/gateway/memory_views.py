@@ -7,6 +7,7 @@ from typing import Any
 
 from application import codec
 from application.ports.event_store import EventFeed
+from application.ports.refund_views import RefundRow
 from application.ports.views import ContactSummary, ConversationRow, MessageRow, WantedPage
 from domain.conversation.conversation import Status
 from domain.conversation.events import (
@@ -60,6 +61,11 @@ class MemoryViews:
         self._require_up()
         self.queries += 1
         return [self._row(id) for id in ids if id in self._conversations]
+
+    async def refunds_by_id(self, ids: list[str]) -> list[RefundRow]:
+        """No test of the gateway alone has refunds."""
+        self._require_up()
+        return []
 
     async def messages(
         self,
