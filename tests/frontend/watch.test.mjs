@@ -20,6 +20,7 @@ function watched(answers, options = {}) {
     settled: ({ over }) => Boolean(over),
     problem: (error) => problems.push(error.message),
     everyMs: 1,
+    soonMs: 1,
     unseen: () => false,
     ...options,
   });
@@ -76,4 +77,16 @@ test("a read after a write names the write's position, and so does every later o
   assert.equal(it.asked, 2);
   assert.deepEqual(since(42), { "Kefu-Min-Position": "42" });
   assert.deepEqual(since(undefined), {});
+});
+
+test("many changes are one question, and those that come during it one more", async () => {
+  let answer;
+  const it = watched([() => new Promise((done) => (answer = done)), { n: 2, over: true }]);
+  for (let i = 0; i < 9; i += 1) it.watch.nudge();
+  await it.questions(1);
+  for (let i = 0; i < 9; i += 1) it.watch.nudge();
+  answer({ n: 1, over: true });
+  await it.questions(2);
+  assert.deepEqual(it.shown, [{ n: 1, over: true }, { n: 2, over: true }]);
+  assert.equal(it.asked, 2);
 });

@@ -21,8 +21,8 @@ export function countDecisions({ state, t }, link) {
     settled: () => false,
     everyMs: EVERY_MS,
   });
-  state.addEventListener("refund", () => watch.now());
+  state.addEventListener("refund", () => watch.nudge());
   state.addEventListener("decided", ({ detail }) => watch.now(detail.position));
-  state.addEventListener("change", ({ detail }) => detail === "refunds" && watch.now());
+  state.addEventListener("change", ({ detail }) => detail === "refunds" && watch.nudge());
   watch.now();
 }

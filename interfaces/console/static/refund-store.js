@@ -16,7 +16,7 @@ export class RefundStore {
     });
     state.addEventListener("change", ({ detail }) => detail === "open" && this.#follow());
     state.addEventListener("refund", ({ detail }) => {
-      if (detail.conversation_id === this.#conversation) this.watch.now();
+      if (detail.conversation_id === this.#conversation) this.watch.nudge();
     });
   }
 

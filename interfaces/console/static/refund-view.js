@@ -34,7 +34,7 @@ export class RefundView extends HTMLElement {
     this.context.state.removeEventListener("refund", this.#pushed);
   }
 
-  #pushed = ({ detail }) => detail.refund_id === this.refund && this.watch.now();
+  #pushed = ({ detail }) => detail.refund_id === this.refund && this.watch.nudge();
 
   #show(refund) {
     const { t, state } = this.context;

@@ -39,8 +39,8 @@ export class SagaView extends HTMLElement {
   }
 
   #pushed = ({ detail }) => {
-    // A refund's saga has the refund's id; another one's push names its conversation at best.
-    if (detail.refund_id === this.saga || detail.saga_id === this.saga) this.watch.now();
+    // A refund's saga has the refund's id; others are not told of.
+    if (detail.refund_id === this.saga) this.watch.nudge();
   };
 
   #show(saga) {

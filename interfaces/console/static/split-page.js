@@ -11,7 +11,7 @@ export class SplitPage extends HTMLElement {
   }
 
   // For subclasses: title, filters [[value, text]], load(filter, position) -> rows, group(rows) -> [[key, rows]],
-  // row(one) -> elements, still(rows), none, pick, detail(id) -> element, address(id), tell (a name of an event).
+  // row(one) -> elements, still(rows), none, pick, detail(id) -> element, address(id).
   connectedCallback() {
     const { t, state } = this.context;
     this.classList.add("page", "split");
@@ -42,7 +42,7 @@ export class SplitPage extends HTMLElement {
     this.context.state.removeEventListener("refund", this.#pushed);
   }
 
-  #pushed = () => this.watch.now();
+  #pushed = () => this.watch.nudge();
 
   // Show one of them beside the list; null: none.
   open(id) {
