@@ -18,7 +18,7 @@ from domain.order.order import Order
 from domain.refund.events import ApprovalRule
 from domain.refund.policy import RefundPolicy
 from domain.refund.refund import RefundStatus
-from domain.saga.saga import Saga
+from domain.saga.state import Saga
 from interfaces import shapes
 from interfaces.console import event_texts
 

@@ -29,6 +29,7 @@ from domain.saga.events import (
     SagaOutcome,
     SagaParked,
 )
+from domain.saga.state import Saga
 
 
 class SagaDefinitionUnknown(InfrastructureError):
@@ -108,7 +109,7 @@ def operate_saga(uow: UnitOfWork, command: OperateSaga, actor: Actor) -> dict[st
     return _stage(uow, saga, events)
 
 
-def _load(uow: UnitOfWork, saga_id: str) -> tuple[Definition, sagas.Saga]:
+def _load(uow: UnitOfWork, saga_id: str) -> tuple[Definition, Saga]:
     saga = uow.load(sagas.DECIDER, saga_id)
     if saga.definition is None:
         raise SagaNotFound(saga_id)
@@ -118,7 +119,7 @@ def _load(uow: UnitOfWork, saga_id: str) -> tuple[Definition, sagas.Saga]:
         raise SagaDefinitionUnknown(saga.definition, saga.definition_version) from None
 
 
-def _stage(uow: UnitOfWork, saga: sagas.Saga, events: tuple[SagaEvent, ...]) -> dict[str, Any]:
+def _stage(uow: UnitOfWork, saga: Saga, events: tuple[SagaEvent, ...]) -> dict[str, Any]:
     uow.stage(sagas.DECIDER, saga.id, events)
     after = uow.load(sagas.DECIDER, saga.id)
     follow = _FOLLOWERS.get(saga.definition or "")
@@ -128,7 +129,7 @@ def _stage(uow: UnitOfWork, saga: sagas.Saga, events: tuple[SagaEvent, ...]) -> 
     return {"saga_id": saga.id, "status": after.status.value}
 
 
-def _refund_follows(uow: UnitOfWork, saga: sagas.Saga, event: SagaEvent) -> None:
+def _refund_follows(uow: UnitOfWork, saga: Saga, event: SagaEvent) -> None:
     """What a refund's process means for the refund and its order."""
     state = uow.load(refunds.DECIDER, saga.id)
     order = uow.load(orders.DECIDER, orders.order_id(state.order_reference))
@@ -152,7 +153,7 @@ def _refund_follows(uow: UnitOfWork, saga: sagas.Saga, event: SagaEvent) -> None
             uow.stage(orders.DECIDER, order.id, orders.release(order, saga.id))
 
 
-def _cancellation_follows(uow: UnitOfWork, saga: sagas.Saga, event: SagaEvent) -> None:
+def _cancellation_follows(uow: UnitOfWork, saga: Saga, event: SagaEvent) -> None:
     """What a cancellation's process means for the order."""
     order = uow.load(orders.DECIDER, orders.order_id(str(saga.data["order_reference"])))
     match event:
@@ -162,11 +163,11 @@ def _cancellation_follows(uow: UnitOfWork, saga: sagas.Saga, event: SagaEvent) -
             uow.stage(orders.DECIDER, order.id, _cancelled(order, saga, False))
 
 
-def _cancelled(order: orders.Order, saga: sagas.Saga, done: bool) -> tuple[OrderEvent, ...]:
+def _cancelled(order: orders.Order, saga: Saga, done: bool) -> tuple[OrderEvent, ...]:
     return orders.finish_cancellation(order, saga.id, cancelled=done)
 
 
-def _is_pivot(saga: sagas.Saga, key: str, pivot: str) -> bool:
+def _is_pivot(saga: Saga, key: str, pivot: str) -> bool:
     return saga.calls[key].step == pivot
 
 
@@ -179,7 +180,7 @@ def _is_admin(actor: Actor) -> bool:
     return actor.role is Role.ADMIN or actor.kind is ActorKind.SYSTEM
 
 
-_FOLLOWERS: Final[Mapping[str, Callable[[UnitOfWork, sagas.Saga, SagaEvent], None]]] = {
+_FOLLOWERS: Final[Mapping[str, Callable[[UnitOfWork, Saga, SagaEvent], None]]] = {
     refund.NAME: _refund_follows,
     cancellation.NAME: _cancellation_follows,
 }

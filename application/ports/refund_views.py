@@ -10,7 +10,7 @@ import msgspec
 from domain.refund.events import ApprovalRule, RefundLine
 from domain.refund.policy import RefundPolicy
 from domain.refund.refund import RefundStatus
-from domain.saga.saga import Saga, Status
+from domain.saga.state import Saga, Status
 
 if TYPE_CHECKING:
     from application.ports.views import Page

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from domain.refund.events import POLICY, RefundLine
-from domain.saga.saga import Saga
+from domain.saga.state import Saga
 
 
 class ConversationRecord(msgspec.Struct):

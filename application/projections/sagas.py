@@ -5,7 +5,8 @@ from typing import cast
 from application.codec import Envelope
 from application.projections.records import Changes, Keys, Records, SagaRecord
 from domain.saga.events import SagaEvent, SagaStarted
-from domain.saga.saga import Saga, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import Saga
 
 CATEGORY = "saga"
 

@@ -15,7 +15,7 @@ from domain.order.order import Order
 from domain.refund import refund as refunds
 from domain.refund.refund import Refund
 from domain.saga import saga as sagas
-from domain.saga.saga import Saga
+from domain.saga.state import Saga
 
 _PAGE = 200
 S = TypeVar("S")

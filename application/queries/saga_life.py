@@ -7,7 +7,8 @@ from application.queries.streams import StreamReader
 from application.sealing import Opener
 from domain.errors import SagaNotFound
 from domain.saga.events import SagaEvent
-from domain.saga.saga import DECIDER, Saga
+from domain.saga.saga import DECIDER
+from domain.saga.state import Saga
 
 
 class SagaLife(NamedTuple):

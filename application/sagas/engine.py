@@ -34,7 +34,8 @@ from domain.saga.events import (
     StepOverdue,
     TimerFired,
 )
-from domain.saga.saga import PendingCall, Phase, Result, Saga, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import PendingCall, Phase, Result, Saga
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 

@@ -13,7 +13,7 @@ from domain.saga.events import (
     SagaEvent,
     SagaParked,
 )
-from domain.saga.saga import KnownCall, Result, Saga
+from domain.saga.state import KnownCall, Result, Saga
 
 Events = tuple[SagaEvent, ...]
 _REVERSED: Final = (

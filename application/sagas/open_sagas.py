@@ -12,7 +12,8 @@ import msgspec
 from application import codec
 from application.ports.event_store import RecordedEvent
 from domain.saga.events import SagaEvent, SagaStarted
-from domain.saga.saga import TERMINAL, Saga, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import TERMINAL, Saga
 
 CATEGORY: Final = "saga"
 _PREFIX: Final = "saga-"

@@ -15,7 +15,8 @@ from domain.saga.events import (
     SagaEvent,
     StepGivenUp,
 )
-from domain.saga.saga import Parked, Saga, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import Parked, Saga
 from domain.text import MAX_REASON_CHARS, clean_line
 
 

@@ -20,7 +20,7 @@ from domain.saga.events import (
     SagaOutcome,
     StepGivenUp,
 )
-from domain.saga.saga import KnownCall, Result, Saga
+from domain.saga.state import KnownCall, Result, Saga
 
 
 class StepState(StrEnum):

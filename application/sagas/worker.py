@@ -27,7 +27,7 @@ from application.sagas.stats import SagaStats
 from application.sagas.timers import Timers
 from domain.actors import SYSTEM
 from domain.errors import DomainError, InfrastructureError
-from domain.saga.saga import PendingCall, Phase, Saga
+from domain.saga.state import PendingCall, Phase, Saga
 
 _log = structlog.get_logger(__name__)
 _READ: Final = 2_000

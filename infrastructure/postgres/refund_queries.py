@@ -15,7 +15,7 @@ from application.ports.views import Page
 from domain.refund.events import POLICY, ApprovalRule
 from domain.refund.policy import RefundPolicy
 from domain.refund.refund import RefundStatus
-from domain.saga.saga import Status
+from domain.saga.state import Status
 from infrastructure.postgres import queries, refund_rows
 
 _REFUND: Final = (

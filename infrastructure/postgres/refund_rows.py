@@ -13,7 +13,7 @@ from application.projections.records import (
     SagaRecord,
 )
 from domain.refund.events import RefundLine
-from domain.saga.saga import Saga
+from domain.saga.state import Saga
 from infrastructure.postgres import schema
 from infrastructure.postgres.copying import upsert
 

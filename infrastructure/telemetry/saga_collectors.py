@@ -18,7 +18,7 @@ from prometheus_client.core import (
 
 from application.sagas.breaker import BreakerState
 from application.sagas.stats import BOUNDS_S, SagaStats
-from domain.saga.saga import TERMINAL, Status
+from domain.saga.state import TERMINAL, Status
 
 
 def saga_families(stats: SagaStats) -> Iterable[Metric]:

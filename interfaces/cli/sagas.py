@@ -13,7 +13,7 @@ from application.ports.views import Page
 from application.queries.saga_life import SagaLife, saga_life
 from application.sagas.all import definitions
 from domain.saga.events import OperatorAction
-from domain.saga.saga import Status
+from domain.saga.state import Status
 from interfaces import refund_shapes
 from interfaces.bootstrap import clients, keys, past_operations
 from interfaces.bootstrap.views import views

@@ -9,7 +9,7 @@ from application.ports.refund_views import Person, RefundFilter, RefundViews, Sa
 from domain.errors import InvalidInput
 from domain.refund.policy import RefundPolicy
 from domain.refund.refund import RefundStatus
-from domain.saga.saga import Status
+from domain.saga.state import Status
 from tests.application.projections import sagas
 from tests.application.projections.fakes import START_US, History
 

@@ -30,7 +30,7 @@ from domain.errors import InfrastructureError
 from domain.order import order as orders
 from domain.saga import saga as sagas
 from domain.saga.events import OperatorAction
-from domain.saga.saga import Saga, Status
+from domain.saga.state import Saga, Status
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.ipc.client import CoreClient
 from tests import sandbox as sandboxes

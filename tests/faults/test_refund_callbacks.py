@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domain.saga.events import OperatorAction, ParkReason
-from domain.saga.saga import Status
+from domain.saga.state import Status
 from tests.faults.refunds import System, assert_nothing_left, assert_paid_once, refund_system
 from tests.serving import wait_until
 

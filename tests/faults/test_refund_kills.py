@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from domain.saga.saga import Status
+from domain.saga.state import Status
 from tests.faults.refunds import System, assert_nothing_left, assert_paid_once, refund_system
 from tests.serving import wait_until
 

@@ -16,7 +16,7 @@ from application.commands.cancellation import CancelOrder
 from application.commands.conversation import ChangeStatus
 from domain.conversation.conversation import Status as ConversationStatus
 from domain.saga.events import OperatorAction, ParkReason
-from domain.saga.saga import Phase, Saga, Status
+from domain.saga.state import Phase, Saga, Status
 from tests.faults.refunds import (
     ALICE,
     BOB,

@@ -11,7 +11,7 @@ from application.queries.core import Principal
 from application.queries.saga_life import saga_life
 from application.queries.streams import CoreStreams
 from application.sagas.all import definitions
-from domain.saga.saga import Status
+from domain.saga.state import Status
 from interfaces import refund_shapes
 from interfaces.http.authentication import READERS, STAFF, Access, allow
 from interfaces.http.context import CommandsDep, min_position

@@ -14,7 +14,8 @@ from domain.refund.events import (
 )
 from domain.refund.refund import Refund
 from domain.saga.events import OperatorAction, SagaEvent
-from domain.saga.saga import Saga, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import Saga
 from tests.application.projections.fakes import START_US, History
 
 ASKED = "杯子碎了"

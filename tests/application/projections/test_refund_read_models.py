@@ -7,7 +7,8 @@ import pytest
 from application.projections.runner import ProjectionRunner
 from domain.refund import events as r
 from domain.saga.events import CallSucceeded, OperatorAction
-from domain.saga.saga import Saga, Status, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import Saga, Status
 from tests.application.projections import sagas
 from tests.application.projections.fakes import START_US, FakeFeed, FakeProjectionStore, History
 

@@ -10,7 +10,8 @@ from application.sagas.definition import Definition, Step, StepKind
 from application.sagas.outcome import CallOutcome, OutcomeKind
 from domain.errors import InvalidInput, SagaActionRefused, SagaNotParked
 from domain.saga.events import OperatorAction, ParkReason, SagaOutcome
-from domain.saga.saga import Phase, Saga, Status, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import Phase, Saga, Status
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 DATA = {

@@ -4,7 +4,7 @@ import pytest
 
 from domain.order import order as orders
 from domain.refund import refund as refunds
-from domain.saga.saga import TERMINAL
+from domain.saga.state import TERMINAL
 from tests.application.sagas.world import World
 
 WORLDS, REFUNDS = 250, 8

@@ -14,7 +14,8 @@ from application.sagas import engine, refund
 from application.sagas.open_sagas import OpenSagas
 from application.sagas.outcome import CallOutcome, OutcomeKind
 from application.sagas.timers import Timers
-from domain.saga.saga import Saga, Status, evolve
+from domain.saga.saga import evolve
+from domain.saga.state import Saga, Status
 from infrastructure.sagas.checkpoint import CheckpointFile
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"

@@ -20,7 +20,7 @@ from application.sagas.worker import SagaWorker
 from domain.actors import Role
 from domain.errors import Unavailable
 from domain.saga import saga as sagas
-from domain.saga.saga import Saga, Status
+from domain.saga.state import Saga, Status
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.sagas.checkpoint import CheckpointFile
 from tests.application.conftest import Driver

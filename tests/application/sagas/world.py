@@ -29,7 +29,7 @@ from domain.order import order as orders
 from domain.refund import refund as refunds
 from domain.saga import saga as sagas
 from domain.saga.events import OperatorAction, ParkReason
-from domain.saga.saga import TERMINAL, PendingCall, Phase, Saga
+from domain.saga.state import TERMINAL, PendingCall, Phase, Saga
 
 METADATA = codec.encode_metadata(codec.Metadata(ActorKind.SYSTEM, "system", "simulation"))
 ALICE = Actor(ActorKind.AGENT, "alice", "Alice", Role.AGENT)
