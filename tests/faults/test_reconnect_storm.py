@@ -76,8 +76,10 @@ async def test_a_reconnect_storm_settles_with_nothing_lost(roles: tuple[Kefu, Ro
         )
     finally:
         storm.close()
-    assert storm.refused["503"] > 0, "some were told to come later"
     took = storm.admitted_at[-1] - began
+    # On a machine that is too busy they come no faster than they are let in.
+    slowly = took > CLIENTS / ADMISSIONS_PER_S
+    assert storm.refused["503"] > 0 or slowly, "some were told to come later"
     allowed = ADMISSIONS_PER_S * (took + BURST_S)
     assert CLIENTS <= len(storm.admitted_at) <= 1.1 * allowed
 
