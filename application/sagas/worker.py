@@ -25,6 +25,7 @@ from application.sagas.open_sagas import CATEGORY, Checkpoint, OpenSagas
 from application.sagas.outcome import CallOutcome, OutcomeKind
 from application.sagas.stats import SagaStats
 from application.sagas.timers import Timers
+from application.sagas.unconfigured import NOT_CONFIGURED
 from domain.actors import SYSTEM
 from domain.errors import DomainError, InfrastructureError
 from domain.saga.state import PendingCall, Phase, Saga
@@ -200,7 +201,10 @@ class SagaWorker:
                 attempt = 0 if todo.phase is Phase.ASKING else todo.attempts + 1
             self.stats.latency[name].observe(time.perf_counter() - started)
             self.stats.outcomes[name, todo.operation, outcome.kind.value] += 1
-            breaker.record(outcome.kind)
+            if outcome.code == NOT_CONFIGURED:
+                breaker.release()
+            else:
+                breaker.record(outcome.kind)
             await self._tell(ReportOutcome(id, todo.key, attempt, outcome))
 
     def _todo_of(self, id: str) -> PendingCall | None:

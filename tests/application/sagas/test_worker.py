@@ -5,6 +5,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from application.commands.order import RegisterOrder
 from application.commands.refund import ApproveRefund, RequestRefund
 from application.ports.core import Receipt, Request
 from application.queries.streams import CoreStreams
+from application.sagas import worker as worker_module
 from application.sagas.breaker import Breaker
 from application.sagas.outcome import CallOutcome, OutcomeKind
+from application.sagas.unconfigured import UnconfiguredParticipant
 from application.sagas.worker import SagaWorker
 from domain.actors import Role
 from domain.errors import Unavailable
@@ -204,3 +207,18 @@ async def test_a_second_worker_begins_where_the_first_one_stopped(refund: Refund
                 break
             await asyncio.sleep(0.01)
         assert worker.stats.open_sagas.all == {}
+
+
+async def test_a_participant_that_nobody_has_set_up_trips_no_breaker(
+    refund: Refund, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "Breaker", partial(Breaker, threshold=2))
+    nobody = UnconfiguredParticipant("KEFU_ERP_URL")
+    everyone: dict[str, Any] = dict.fromkeys(("erp", "payment", "conversation"), nobody)
+    async with refund.worker(everyone) as worker:
+        for attempts in range(1, 5):
+            await refund.until(
+                lambda saga, n=attempts: saga.pending is not None and saga.pending.attempts >= n
+            )
+            refund.driver.clock.us += 10_000_000
+        assert worker.stats.breakers["erp"].opened == 0
