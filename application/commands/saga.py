@@ -98,11 +98,13 @@ def fire_timer(uow: UnitOfWork, command: FireTimer, actor: Actor) -> dict[str, A
 
 
 def operate_saga(uow: UnitOfWork, command: OperateSaga, actor: Actor) -> dict[str, Any]:
-    """Administrators; an agent may say `retry`, which changes nothing but the time."""
+    """Administrators; an agent may say `retry`, unless that would pay what came back anew."""
     require_staff(actor)
-    if command.action is not OperatorAction.RETRY and not _is_admin(actor):
-        raise Forbidden("Only an administrator may decide this; an agent may retry.")
     definition, saga = _load(uow, command.saga_id)
+    reverses = saga.parked is not None and saga.parked.reason is ParkReason.REVERSED
+    may_retry = command.action is OperatorAction.RETRY and not reverses
+    if not may_retry and not _is_admin(actor):
+        raise Forbidden("Only an administrator may decide this; an agent may retry.")
     events = operator.operate(
         definition, saga, command.action, command.reason, command.reference, uow.now_us
     )

@@ -120,14 +120,16 @@ class SagaWorker:
                 self._doubtful.add(pending.key)
 
     async def _read_on(self) -> None:
-        saved, saved_at = self._open.position, time.monotonic()
+        saved, due = self._open.position, time.monotonic() + _CHECKPOINT_S
         while True:
             for id in await self._take(await asyncio.to_thread(self._read, _WAIT_S)):
                 self._see(id)
-            if self._open.position != saved and time.monotonic() - saved_at > _CHECKPOINT_S:
+            if self._open.position != saved and (began := time.monotonic()) > due:
                 checkpoint = self._open.checkpoint()
                 await asyncio.to_thread(self._checkpoints.save, checkpoint)
-                saved, saved_at = checkpoint.position, time.monotonic()
+                # A large one more rarely: at most a hundredth of the time goes into it.
+                saved, ended = checkpoint.position, time.monotonic()
+                due = ended + max(_CHECKPOINT_S, 100 * (ended - began))
 
     def _read(self, timeout_s: float) -> tuple[list[RecordedEvent], int]:
         after = self._open.position

@@ -27,6 +27,7 @@ export const GRAPH_WORDS = {
   compensated: "saga-compensated",
 };
 const FOR_AGENTS = new Set(["retry"]);
+const paysAnew = (saga) => saga.parked?.reason === "reversed";
 
 export function tone(status) {
   return TONES[status] ?? "quiet";
@@ -70,7 +71,7 @@ function oldest(a, b) {
 export function actions(saga, me) {
   if (saga.status !== "parked" || me.role === "auditor") return [];
   const all = saga.parked?.next_actions ?? [];
-  return me.role === "admin" ? all : all.filter((action) => FOR_AGENTS.has(action));
+  return me.role === "admin" ? all : all.filter((action) => FOR_AGENTS.has(action) && !paysAnew(saga));
 }
 
 // Key of the call that matters now: of the running step, else of the last that has one.
