@@ -3,8 +3,10 @@
 import itertools
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -74,3 +76,10 @@ def kefu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kefu]:
     """One running system for tests that do not break it."""
     with running(tmp_path_factory.mktemp("kefu") / "data") as system:
         yield system
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """As `tmp_path`, with a name so short that sockets find room in it (unix(7): 107 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="kefu-") as name:
+        yield Path(name)

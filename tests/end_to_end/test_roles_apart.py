@@ -52,11 +52,11 @@ class Services:
 
 
 @pytest.fixture
-def services(tmp_path: Path, database_url: str) -> Iterator[Services]:
+def services(short_path: Path, database_url: str) -> Iterator[Services]:
     url = "postgresql:///?" + urlencode(conninfo_to_dict(database_url))
-    socket = str(tmp_path / "data" / "run" / "web.sock")
+    socket = str(short_path / "data" / "run" / "web.sock")
     environment = {"KEFU_DATABASE_URL": url, "KEFU_WEB_SOCKET": socket}
-    found = Services(Kefu(tmp_path / "data", environment=environment))
+    found = Services(Kefu(short_path / "data", environment=environment))
     yield found
     for process in found.processes.values():
         process.kill()

@@ -33,6 +33,7 @@ from domain.saga.events import OperatorAction
 from domain.saga.state import Saga, Status
 from infrastructure.eventlog.reader import LogReader
 from infrastructure.ipc.client import CoreClient
+from interfaces import settings as all_settings
 from tests import sandbox as sandboxes
 from tests.sandbox import Sandbox
 from tests.serving import Kefu, free_port, wait_until
@@ -65,6 +66,7 @@ class System:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._core: CoreClient | None = None
         self._numbers = iter(range(1, 1_000_000))
         self.conversation_id = ""
 
@@ -72,7 +74,7 @@ class System:
 
     def start(self) -> None:
         self.begin("core")
-        socket = self.kefu.data_dir / "run" / "core.sock"
+        socket = all_settings.load(self.kefu.full_environment()).core_socket
         wait_until(socket.exists, PATIENCE_S, "the core listens")
         self._core = CoreClient(socket)
         self._await(self._core.open())
@@ -125,7 +127,8 @@ class System:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._await(self._core.close())
+        if self._core is not None:
+            self._await(self._core.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -139,11 +142,16 @@ class System:
         while True:
             try:
                 request = Request(command, actor, "test")
-                return self._await(self._core.execute(request)).result  # type: ignore[no-any-return]
+                return self._await(self._started.execute(request)).result  # type: ignore[no-any-return]
             except InfrastructureError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
+
+    @property
+    def _started(self) -> CoreClient:
+        assert self._core is not None
+        return self._core
 
     def order(self, total: int = 1_000, name: str = "") -> str:
         reference = name or f"O-{next(self._numbers)}"
