@@ -243,8 +243,11 @@ class SagaWorker:
             next_us = self._timers.next_us()
             left_s = _WAIT_S if next_us is None else (next_us - self._clock.now_us()) / 1e6
             with contextlib.suppress(TimeoutError):
-                # At most half a second: the wall clock may be set meanwhile.
-                await asyncio.wait_for(self._set.wait(), min(max(left_s, 0.001), _WAIT_S))
+                # At most half a second: the wall clock may be set meanwhile. And no `wait_for`:
+                # before Python 3.12 it forgets a cancellation that comes with the event
+                # (https://github.com/python/cpython/issues/81839).
+                async with asyncio.timeout(min(max(left_s, 0.001), _WAIT_S)):
+                    await self._set.wait()
 
     async def _fire_one(self, id: str, timer_id: str) -> None:
         if await self._tell(FireTimer(id, timer_id)) is not None:
