@@ -339,25 +339,32 @@ def test_an_older_kefu_leaves_a_newer_saga_alone_until_the_newer_one_is_back(
         assert_paid_once(system, id)
 
 
+def set_clock(file: Path, seconds: str) -> None:
+    """At once: who reads it meanwhile finds the old or the new time."""
+    new = file.with_suffix(".new")
+    new.write_text(seconds)
+    new.replace(file)
+
+
 def test_clocks_that_jump_fire_every_timer_once(tmp_path: Path) -> None:
     clock = tmp_path / "clock"
-    clock.write_text("0")
+    set_clock(clock, "0")
     with refund_system(tmp_path, KEFU_TEST_CLOCK_FILE=str(clock)) as system:
         order = system.order()
         fault(system, order, "payment.refund", "status", status=503, retry_after="0")
         id = system.refund(order)
         system.wait(id, lambda saga: "CallNotExecuted" in system.names(id), "tried")
-        clock.write_text("-86400")  # nothing fires: nothing is due for a day
+        set_clock(clock, "-86400")  # nothing fires: nothing is due for a day
 
         def waits(saga: Saga) -> bool:
             return saga.pending is not None and saga.pending.phase is Phase.WAITING
 
         system.wait(id, waits, "waiting")
-        clock.write_text("200000")  # more than two days: the deadline is over
+        set_clock(clock, "200000")  # more than two days: the deadline is over
         saga = system.wait_for(id, Status.PARKED)
         assert saga.parked is not None
         assert saga.parked.reason is ParkReason.UNAVAILABLE
-        clock.write_text("0")
+        set_clock(clock, "0")
         system.sandbox.clear_faults()
         system.operate(id, OperatorAction.RETRY)
         assert_paid_once(system, id)
