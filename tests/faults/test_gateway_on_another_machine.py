@@ -58,7 +58,7 @@ def test_visitor_and_agent_on_two_machines_see_all_of_each_other(machines: Machi
                 visitor.send("subscribe", conversation_id=id)
                 visitor.until("subscribed")
                 while not agent.until("presence")["online"]:
-            pass  # the word of the other machine is on its way
+                    pass  # the word of the other machine is on its way
                 visitor.send("typing", conversation_id=id, on=True)
                 assert agent.until("typing")["author"]["id"] == session["contact_id"]
 
