@@ -39,13 +39,15 @@
     │   ├── IdempotencyKeyReused
     │   ├── Unauthenticated
     │   │   ├── InvalidCredentials
-    │   │   └── TokenExpired
+    │   │   ├── TokenExpired
+    │   │   └── CallbackRefused     (application.ports.participants)
     │   └── Forbidden
     │       └── SecondPersonNeeded
     └── InfrastructureError         the rule says yes, the machine says no
         ├── Busy                    a queue is full; try again
         ├── Unavailable             a part of the system is down; try again
         │   └── IndexRebuilding     (application.ports.event_store)
+        ├── SagaDefinitionUnknown   (application.commands.saga)
         ├── WrongExpectedVersion    (application.ports.event_store)
         ├── StoreReadOnly           (application.ports.event_store)
         └── CorruptLog ...          (infrastructure.eventlog)

@@ -11,6 +11,7 @@ from application.sagas import cancellation
 from domain.actors import Actor, require_staff
 from domain.conversation import conversation as conversations
 from domain.order import order as orders
+from domain.saga import saga as sagas
 
 
 class CancelOrder(msgspec.Struct, frozen=True, tag=True):
@@ -30,6 +31,10 @@ def cancel_order(uow: UnitOfWork, command: CancelOrder, actor: Actor) -> dict[st
     conversations.require_open_stream(conversation)
     order = uow.load(orders.DECIDER, orders.order_id(command.order_reference))
     orders.require_registered(order, command.order_reference)
+    saga = uow.load(sagas.DECIDER, command.cancellation_id)
+    if saga.definition == cancellation.NAME:
+        # A repeat, perhaps from long ago: whatever it came to, it begins nothing.
+        return {"cancellation_id": saga.id, "status": saga.status.value}
     events = orders.begin_cancellation(order, command.cancellation_id)
     uow.stage(orders.DECIDER, order.id, events)
     data = cancellation.data_of(order.reference or "", command.conversation_id)

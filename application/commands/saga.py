@@ -13,7 +13,7 @@ from application.sagas import cancellation, engine, operator, refund
 from application.sagas.definition import Data, Definition
 from application.sagas.outcome import CallOutcome
 from domain.actors import Actor, ActorKind, Role, require_staff
-from domain.errors import Forbidden, InfrastructureError, SagaNotFound
+from domain.errors import Forbidden, InfrastructureError, InvalidInput, SagaNotFound
 from domain.order import order as orders
 from domain.order.events import OrderEvent
 from domain.refund import refund as refunds
@@ -72,8 +72,14 @@ class OperateSaga(msgspec.Struct, frozen=True, tag=True):
 def start_saga(
     uow: UnitOfWork, name: str, saga_id: str, data: Data, conversation_id: str | None
 ) -> None:
-    """Begin one with the newest version of its definition."""
+    """Begin one with the newest version of its definition; one that has begun goes on as it is.
+
+    Raises:
+        InvalidInput: the id is that of another definition's saga.
+    """
     saga = uow.load(sagas.DECIDER, saga_id)
+    if saga.definition not in (None, name):
+        raise InvalidInput(f"{saga_id} belongs to a {saga.definition}; choose a new id.")
     definition = uow.definitions.newest(name)
     events = engine.start(definition, saga, data, conversation_id, uow.now_us)
     uow.stage(sagas.DECIDER, saga_id, events)

@@ -181,6 +181,20 @@ def test_an_erp_that_is_down_after_the_payment_is_tried_for_ever_and_the_money_s
     assert_paid_once(system, id)
 
 
+def test_a_posting_that_is_refused_for_good_waits_for_a_person_who_may_skip_it(
+    system: System,
+) -> None:
+    order = system.order()
+    fault(system, order, "erp.post_refund", "decline", code="period-closed")
+    id = system.refund(order)
+    saga = system.wait_for(id, Status.PARKED)
+    assert saga.parked is not None
+    assert saga.parked.reason is ParkReason.DECLINED
+    assert system.payouts(id)["settled"] == 1
+    system.operate(id, OperatorAction.SKIP)
+    assert system.wait_for(id, Status.COMPLETED).given_up == ("posting",)
+
+
 def test_a_compensation_that_fails_is_parked_and_never_silently_done(system: System) -> None:
     order = system.order()
     fault(system, order, "payment.refund", "decline")

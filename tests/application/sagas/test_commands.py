@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from application.commands.cancellation import CancelOrder
 from application.commands.order import RegisterOrder
 from application.commands.refund import ApproveRefund, RequestRefund
 from application.commands.saga import FireTimer, OperateSaga, ReportOutcome
 from application.sagas.outcome import CallOutcome, OutcomeKind
 from domain.actors import SYSTEM, Actor, Role
-from domain.errors import Forbidden, SagaNotFound
+from domain.errors import Forbidden, InvalidInput, SagaNotFound
 from domain.saga.events import OperatorAction
 from tests.application.conftest import Driver
 
@@ -123,3 +124,32 @@ async def test_money_that_moved_after_a_refusal_is_held_until_a_person_has_looke
     assert refund.types(order)[-1] == "order.amount_reserved.v1"
     assert await refund.operate(refund.admin, OperatorAction.MARK_SETTLED) == "running"
     assert refund.types(order)[-1] == "order.amount_paid.v1"
+
+
+async def test_a_cancellation_that_is_repeated_begins_nothing_even_after_it_failed(
+    driver: Driver,
+) -> None:
+    visitor, agent = await driver.visitor(), await driver.agent()
+    await driver.execute(RegisterOrder("A-2", 1_000, "CNY"))
+    id = str(uuid.uuid4())
+    command = CancelOrder(id, "A-2", visitor.conversation_id or "")
+    await driver.execute(command, agent)
+    for step in ("shipment", "failure_notice"):
+        report = ReportOutcome(id, f"cancellation-{id}-{step}-1", None, NO)
+        await driver.execute(report)
+    before = driver.log.durable_position
+    answer = (await driver.execute(command, agent)).result
+    assert (answer["status"], driver.log.durable_position) == ("compensated", before)
+    another = CancelOrder(str(uuid.uuid4()), "A-2", visitor.conversation_id or "")
+    assert (await driver.execute(another, agent)).result["status"] == "running"
+
+
+async def test_an_id_that_belongs_to_another_process_is_refused_and_nothing_is_written(
+    refund: Refund,
+) -> None:
+    await refund.driver.execute(RegisterOrder("A-2", 1_000, "CNY"))
+    before = refund.driver.log.durable_position
+    command = CancelOrder(refund.id, "A-2", refund.visitor.conversation_id or "")
+    with pytest.raises(InvalidInput):
+        await refund.driver.execute(command, refund.agent)
+    assert refund.driver.log.durable_position == before
